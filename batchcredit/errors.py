@@ -1,0 +1,36 @@
+"""What stops a batch.
+
+What happens to one transfer is a value (`transfer.Outcome`); what stops a whole command is one of these.
+Each carries the exit code that scripts depend on, one stable word for machines, and the cure.
+"""
+
+from typing import ClassVar
+
+
+class BatchcreditError(Exception):
+    """Stops the command. `str(error)` is the sentence a person reads; it never holds a secret."""
+
+    exit_code: ClassVar[int] = 70
+
+    def __init__(self, problem: str, *, reason: str, cure: str = "") -> None:
+        super().__init__(problem)
+        self.reason = reason
+        self.cure = cure
+
+
+class RefusedError(BatchcreditError):
+    """Refused before this command sent anything: usage, settings, input, preflight, limits, repeats."""
+
+    exit_code = 2
+
+
+class StorageError(BatchcreditError):
+    """The ledger or a file of ours could not be written or read; nothing more is sent."""
+
+    exit_code = 5
+
+
+class DefectError(BatchcreditError):
+    """An invariant of ours does not hold: conservation, a move that the table of states does not have."""
+
+    exit_code = 70

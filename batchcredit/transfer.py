@@ -1,0 +1,120 @@
+"""The words of the domain: a transfer, its states, the table of moves, the outcome of one attempt."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class State(StrEnum):
+    """Where a transfer stands in the ledger."""
+
+    PENDING = "pending"
+    SENDING = "sending"
+    CREDITED = "credited"
+    REJECTED = "rejected"
+    UNSENT = "unsent"
+    IN_DOUBT = "in_doubt"
+    INVALID = "invalid"
+    ALREADY_CREDITED = "already_credited"
+    CANCELLED = "cancelled"
+
+
+class Event(StrEnum):
+    """What can happen to a transfer."""
+
+    CLAIM = "claim"  # a sender made its durable intent
+    CREDIT = "credit"  # the provider confirmed it
+    REJECT = "reject"  # the provider refused this row
+    RETRY = "retry"  # provably not executed, to be tried again
+    GIVE_UP = "give_up"  # provably not executed, no tries left in this run
+    DOUBT = "doubt"  # may have been executed; nobody knows
+    REOPEN = "reopen"  # a later run, or a correction, may send it
+    CONFIRM = "confirm"  # a verdict: it was credited
+    DENY = "deny"  # a verdict: it was not credited
+    RETRACT = "retract"  # a verdict is taken back
+    CANCEL = "cancel"  # withdrawn by a person
+    RECOGNISE = "recognise"  # the same transfer was credited elsewhere
+
+
+#: The single source of what may follow what: the code, the SQL guards, the tests and the docs read it.
+MOVES: Mapping[tuple[State, Event], State] = MappingProxyType(
+    {
+        (State.PENDING, Event.CLAIM): State.SENDING,
+        (State.SENDING, Event.CREDIT): State.CREDITED,
+        (State.SENDING, Event.REJECT): State.REJECTED,
+        (State.SENDING, Event.RETRY): State.PENDING,
+        (State.SENDING, Event.GIVE_UP): State.UNSENT,
+        (State.SENDING, Event.DOUBT): State.IN_DOUBT,
+        (State.UNSENT, Event.REOPEN): State.PENDING,
+        (State.REJECTED, Event.REOPEN): State.PENDING,
+        (State.INVALID, Event.REOPEN): State.PENDING,
+        (State.IN_DOUBT, Event.CONFIRM): State.CREDITED,
+        (State.IN_DOUBT, Event.DENY): State.PENDING,
+        (State.CREDITED, Event.RETRACT): State.IN_DOUBT,  # only a person's verdict
+        (State.PENDING, Event.RETRACT): State.IN_DOUBT,  # only a person's verdict, not sent since
+        (State.PENDING, Event.CANCEL): State.CANCELLED,
+        (State.UNSENT, Event.CANCEL): State.CANCELLED,
+        (State.REJECTED, Event.CANCEL): State.CANCELLED,
+        (State.PENDING, Event.RECOGNISE): State.ALREADY_CREDITED,
+    }
+)
+
+#: What a user reads in the results for each state.
+STATUS: Mapping[State, str] = MappingProxyType(
+    {state: state.value for state in State}
+    | {State.PENDING: "not_sent", State.UNSENT: "not_sent", State.SENDING: "in_doubt"}
+)
+
+#: The statuses in the order in which they are shown.
+STATUSES = ("credited", "already_credited", "rejected", "in_doubt", "not_sent", "invalid", "cancelled")
+
+#: States in which the client may hold the money: limits count them, references are unique over them.
+SPENT = (State.SENDING, State.IN_DOUBT, State.CREDITED)
+
+
+def moved(state: State, event: Event) -> State | None:
+    """The state after `event`, or None where the table does not allow it."""
+    return MOVES.get((state, event))
+
+
+def states_allowing(event: Event) -> tuple[State, ...]:
+    """The states in which `event` may happen: the guard of an SQL update."""
+    return tuple(state for state, allowed in MOVES if allowed is event)
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """One row that asks for credit. `amount` is an exact decimal in its shortest form, never a float."""
+
+    id: int
+    row: int
+    account: str
+    account_key: str
+    amount: str
+    currency: str
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one attempt ended, with what the provider said, cleaned of secrets and personal data.
+
+    `event` is one of CREDIT, REJECT, RETRY, GIVE_UP, DOUBT. `reason` is a word of docs/reasons.md.
+    """
+
+    event: Event
+    reason: str = ""
+    http_status: int | None = None
+    provider_code: str = ""
+    message: str = ""
+    units: Decimal | None = None
+    balance_before: Decimal | None = None
+    balance_after: Decimal | None = None
+
+
+def shortest(amount: Decimal) -> str:
+    """`amount` by value as text without exponent or padding: 12.10 gives 12.1, 100 stays 100."""
+    text = format(amount, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
