@@ -1,0 +1,100 @@
+"""The machine: clocks, signals, the lock on a file, who and where we are.
+
+Everything that would differ on another operating system stands here.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import getpass
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+#: Where a lock or a write-ahead log can't be trusted (sqlite.org/wal.html).
+NETWORK_FILE_SYSTEMS = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ncpfs", "9p", "ceph", "glusterfs", "lustre", "webdav"}
+    | {"fuse.sshfs", "fuse.glusterfs", "fuse.s3fs", "fuse.rclone", "fuse.davfs", "fuse.juicefs", "afpfs"}
+)
+
+MOUNTS = Path("/proc/self/mounts")
+
+
+def now_ms() -> int:
+    """The wall clock in whole milliseconds since 1970, UTC: what is written down."""
+    return time.time_ns() // 1_000_000
+
+
+def boot_s() -> float:
+    """Seconds since the machine started, suspended time included: what ages are measured by."""
+    if sys.platform == "darwin":
+        return time.clock_gettime(time.CLOCK_MONOTONIC)  # macOS counts suspended time in this one
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def user() -> str:
+    """The login name of whoever runs this, or their number where the system has no name for it."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
+
+
+def name() -> str:
+    """The machine's own name."""
+    return socket.gethostname()
+
+
+def file_system(path: Path, mounts: Path = MOUNTS) -> str:
+    """The type of file system that holds `path`, or "" where the machine does not tell."""
+    try:
+        lines = mounts.read_text().splitlines()
+    except OSError:
+        return ""
+    inside = [fields for fields in map(str.split, lines) if _holds(fields[1], path.resolve())]
+    return max(inside, key=lambda fields: len(fields[1]))[2] if inside else ""
+
+
+def _holds(mount_point: str, path: Path) -> bool:
+    return path.is_relative_to(mount_point.replace("\\040", " "))
+
+
+def is_network_file_system(path: Path) -> bool:
+    """Whether the folder of `path` is on a file system shared over a network."""
+    return file_system(path.parent) in NETWORK_FILE_SYSTEMS
+
+
+def lock(descriptor: int) -> bool:
+    """Take the one lock on this open file's inode, at once or not at all; it dies with its holder."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in `folder` survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def on_stop_signals(call: Callable[[], None]) -> Iterator[None]:
+    """Within the running event loop, SIGINT and SIGTERM call `call` instead of ending the process."""
+    loop = asyncio.get_running_loop()
+    signals = (signal.SIGINT, signal.SIGTERM)
+    for number in signals:
+        loop.add_signal_handler(number, call)
+    try:
+        yield
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)

@@ -1,0 +1,350 @@
+"""The promise of a ledger: the one durable truth about every transfer.
+
+Rows enter by `enrol` and become visible to senders in its last transaction. From then on a row moves only
+as `transfer.MOVES` allows. `commit` is the hot path: it makes any mix of claims, settlements and pauses
+durable in one transaction and answers in order. Times are milliseconds since 1970, UTC.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from batchcredit.transfer import Outcome, State, Transfer
+
+
+@dataclass(frozen=True, slots=True)
+class LaneIdentity:
+    """One login at one provider: what a batch keeps and a ledger remembers."""
+
+    kind: str
+    base_url: str
+    login: str
+
+
+@dataclass(frozen=True, slots=True)
+class LaneRecord:
+    """A lane that a person confirmed. `proven`: a first row went through it and added up."""
+
+    id: int
+    identity: LaneIdentity
+    proven: bool
+    last_sent_ms: int | None
+    paused_until_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRecord:
+    """One batch. `content` is the hash of its rows; `totals` the amount of all valid rows by currency."""
+
+    id: int
+    name: str
+    content: bytes
+    rows: int
+    source: str
+    results: str
+    totals: Mapping[str, Decimal]
+    created_ms: int
+    finished_ms: int | None
+    repeats_allowed_ms: int
+    stop_reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLane:
+    """The lane that a profile's name stands for in one batch, and why it halted, if it did."""
+
+    profile: str
+    lane: LaneRecord
+    halt_reason: str
+    halt_message: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewBatch:
+    """What `enrol` needs beside the rows. `lanes`: profile name -> lane id."""
+
+    name: str
+    content: bytes
+    source: str
+    results: str
+    totals: Mapping[str, Decimal]
+    lanes: Mapping[str, int]
+    live: bool
+    repeats_allowed_ms: int = 0
+    skip_repeats_since_ms: int | None = None
+
+
+#: row, lane, provider, account, account_key, amount, currency, reference, state, reason, message
+EnrolRow = tuple[int, int | None, str, str, str, str, str, str | None, str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolChunk:
+    """Rows in file order, and the input's own cells of the same rows as an opaque block."""
+
+    first_row: int
+    rows: Sequence[EnrolRow]
+    cells: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RowKey:
+    """What makes two rows of different batches the same request for money."""
+
+    row: int
+    lane: int
+    account_key: str
+    amount: str
+    currency: str
+    reference: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A row of another batch that equals, or holds the reference of, a row at hand."""
+
+    row: int
+    batch: str
+    batch_id: int
+    other_row: int
+    state: State
+    ended_ms: int | None
+    same_content: bool
+    same_reference: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A durable intent to send this transfer now."""
+
+    batch: int
+    lane: int
+    transfer: Transfer
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """The intent stands: `boot_s` says since when, on the clock that counts suspended time."""
+
+    boot_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class NotClaimed:
+    """The row may not be sent now; it stays as it is, with this reason."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """How an attempt ended. `not_before_ms`: a retry waits until then."""
+
+    batch: int
+    transfer: Transfer
+    outcome: Outcome
+    duration_ms: int
+    not_before_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """The lane's provider asked for no request before this time."""
+
+    lane: int
+    until_ms: int
+
+
+Operation = Claim | Settle | Pause
+Answered = Claimed | NotClaimed | None
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """Limits that each claim checks, by currency; an empty mapping is no limit.
+
+    `day_start` says when the day of a given moment began, in the operator's time zone; both in ms.
+    """
+
+    day_start: Callable[[int], int]
+    transfer: Mapping[str, Decimal] = field(default_factory=dict)
+    account_day: Mapping[str, Decimal] = field(default_factory=dict)
+    batch: Mapping[str, Decimal] = field(default_factory=dict)
+    day: Mapping[str, Decimal] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many rows of a batch stand in one state for one reason, and their amount where it is a number."""
+
+    state: State
+    reason: str
+    currency: str
+    rows: int
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class ResultRow:
+    """All that the ledger knows of one row, for a results file."""
+
+    row: int
+    provider: str
+    account: str
+    amount: str
+    currency: str
+    reference: str | None
+    state: State
+    reason: str
+    http_status: int | None
+    provider_code: str
+    message: str
+    units: str | None
+    balance_before: str | None
+    balance_after: str | None
+    attempts: int
+    sent_ms: int | None
+    ended_ms: int | None
+    duration_ms: int | None
+    settled_by: str
+    transfer_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who has the ledger open for sending."""
+
+    pid: int
+    user: str
+    host: str
+    command: str
+    started_ms: int
+
+
+class LedgerReader(ABC):
+    """What may be asked at any time, also while another process sends."""
+
+    id: str
+    url: str
+
+    @abstractmethod
+    def close(self) -> None: ...
+
+    @abstractmethod
+    def is_live(self) -> bool | None:
+        """Live or test; None before the first batch."""
+
+    @abstractmethod
+    def holder(self) -> Holder | None:
+        """Who took the ledger last; whether they still hold it, only the lock knows."""
+
+    @abstractmethod
+    def lane(self, identity: LaneIdentity) -> LaneRecord | None: ...
+
+    @abstractmethod
+    def batches(self, name: str = "") -> list[BatchRecord]:
+        """Ready batches whose name begins with `name`, newest first; an exact name comes alone."""
+
+    @abstractmethod
+    def batches_of(self, content: bytes) -> list[BatchRecord]:
+        """Ready batches with this content, newest first."""
+
+    @abstractmethod
+    def batch_lanes(self, batch: int) -> list[BatchLane]: ...
+
+    @abstractmethod
+    def tallies(self, batch: int) -> list[Tally]:
+        """The whole batch, grouped; every row is in exactly one."""
+
+    @abstractmethod
+    def matches(self, rows: Iterable[RowKey], batch: int) -> Iterator[Match]:
+        """Rows of other ready batches (not `batch`) that equal these, or hold their references.
+
+        Equal: lane, account, amount and currency; not where both have references and these differ. Only other
+        rows that are pending, unsent, sending, in doubt or credited count.
+        """
+
+    @abstractmethod
+    def pending_keys(self, batch: int) -> Iterator[RowKey]:
+        """What is left to send of a batch, in order."""
+
+    @abstractmethod
+    def rows(self, batch: int, first_row: int, last_row: int) -> list[ResultRow]:
+        """Rows first_row..last_row of a batch, in order."""
+
+    @abstractmethod
+    def cells(self, batch: int) -> Iterator[tuple[int, int, bytes]]:
+        """(first row, number of rows, block) of the input's own cells, in order."""
+
+    @abstractmethod
+    def spent(self, batch: int | None, currency: str, since_ms: int) -> Decimal:
+        """Credited, sending and in doubt since then: of one batch, or of the whole ledger."""
+
+    @abstractmethod
+    def durations(self, batch: int, since_ms: int) -> list[int]:
+        """Up to 100,000 request durations in ms of attempts that began since then, ascending."""
+
+
+class Ledger(LedgerReader):
+    """A ledger held for sending or deciding: one holder at a time."""
+
+    @abstractmethod
+    def accept_lane(self, identity: LaneIdentity) -> LaneRecord:
+        """Remember a lane that a person has seen and confirmed."""
+
+    @abstractmethod
+    def prove_lane(self, lane: int) -> None: ...
+
+    @abstractmethod
+    def enrol(self, new: NewBatch, chunks: Iterable[EnrolChunk]) -> BatchRecord:
+        """Enter a whole batch; senders see it only once it is complete."""
+
+    @abstractmethod
+    def correct(
+        self, batch: int, content: bytes, totals: Mapping[str, Decimal], chunks: Iterable[EnrolChunk]
+    ) -> int:
+        """Replace the rows that differ, each as a new generation; the number of rows corrected."""
+
+    @abstractmethod
+    def forget(self, batch: int) -> None:
+        """Delete a batch of a test ledger."""
+
+    @abstractmethod
+    def change_lane(self, batch: int, profile: str, lane: int) -> None:
+        """What is left to send of a profile goes through another lane."""
+
+    @abstractmethod
+    def begin_run(
+        self, batch: int, allow_repeats_ms: int, skip_repeats_since_ms: int | None, *, rejected: bool
+    ) -> int:
+        """Start a run: unsent rows (rejected ones if asked) are pending again; what was credited elsewhere
+        under the same reference, or with `skip_repeats_since_ms` as an equal row, is recognised."""
+
+    @abstractmethod
+    def end_run(self, run: int, batch: int, reason: str) -> None:
+        """What is still `sending` is in doubt; what has no reason of its own was not sent for `reason`."""
+
+    @abstractmethod
+    def halt(self, batch: int, lane: int, reason: str, message: str) -> None: ...
+
+    @abstractmethod
+    def guard(self, batch: int, caps: Caps, day_start_ms: int, day_end_ms: int, repeat_since_ms: int) -> None:
+        """What each claim of this batch checks from now on, beside what it always checks."""
+
+    @abstractmethod
+    def candidates(self, batch: int, lane: int, after_row: int, limit: int) -> list[tuple[Transfer, int]]:
+        """Pending rows of a lane behind a row, in order, each with the time before which it is not sent."""
+
+    @abstractmethod
+    def commit(self, operations: Sequence[Operation]) -> list[Answered]:
+        """Make all of them durable together, in order."""
+
+    @abstractmethod
+    def resolve(self, batch: int, row: int, verdict: str, note: str, quiet_ms: int) -> str:
+        """A person's verdict ('credited', 'not-credited', 'in-doubt'): "" if it was written, else why not."""
+
+    @abstractmethod
+    def cancel(self, batch: int, row: int | None, note: str) -> int:
+        """Withdraw what is not sent or rejected; how many rows."""
