@@ -119,6 +119,10 @@ class Provider(ABC):
     default_rate: ClassVar[str] = "5/s"
     default_concurrency: ClassVar[int] = 8
 
+    @abstractmethod
+    def __init__(self, base_url: str, settings: BaseModel) -> None:
+        """Raises RefusedError with reason "settings" where a setting, such as its secret, is missing."""
+
     @property
     @abstractmethod
     def login(self) -> str:
