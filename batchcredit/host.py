@@ -5,6 +5,7 @@ Everything that would differ on another operating system stands here.
 
 import asyncio
 import contextlib
+import datetime
 import fcntl
 import getpass
 import os
@@ -27,6 +28,12 @@ MOUNTS = Path("/proc/self/mounts")
 def now_ms() -> int:
     """The wall clock in whole milliseconds since 1970, UTC: what is written down."""
     return time.time_ns() // 1_000_000
+
+
+def iso(ms: int) -> str:
+    """A moment as people and programs read it: ISO 8601, UTC, to the millisecond."""
+    moment = datetime.datetime.fromtimestamp(ms / 1000, datetime.UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def boot_s() -> float:

@@ -282,10 +282,6 @@ class LedgerReader(ABC):
     def spent(self, batch: int | None, currency: str, since_ms: int) -> Decimal:
         """Credited, sending and in doubt since then: of one batch, or of the whole ledger."""
 
-    @abstractmethod
-    def durations(self, batch: int, since_ms: int) -> list[int]:
-        """Up to 100,000 request durations in ms of attempts that began since then, ascending."""
-
 
 class Ledger(LedgerReader):
     """A ledger held for sending or deciding: one holder at a time."""
@@ -305,7 +301,8 @@ class Ledger(LedgerReader):
     def correct(
         self, batch: int, content: bytes, totals: Mapping[str, Decimal], chunks: Iterable[EnrolChunk]
     ) -> int:
-        """Replace the rows that differ, each as a new generation; the number of rows corrected."""
+        """Give a batch its corrected rows: those of `chunks` that differ from the ledger's, each as a new
+        generation; how many. Only rows that were not credited, are not in doubt and have a reference may."""
 
     @abstractmethod
     def forget(self, batch: int) -> None:
@@ -330,7 +327,7 @@ class Ledger(LedgerReader):
     def halt(self, batch: int, lane: int, reason: str, message: str) -> None: ...
 
     @abstractmethod
-    def guard(self, batch: int, caps: Caps, day_start_ms: int, day_end_ms: int, repeat_since_ms: int) -> None:
+    def guard(self, batch: int, caps: Caps, repeat_window_ms: int) -> None:
         """What each claim of this batch checks from now on, beside what it always checks."""
 
     @abstractmethod

@@ -1,0 +1,363 @@
+"""The ledger in one SQLite file: `synchronous=FULL`, WAL, one holder."""
+
+import json
+import os
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from batchcredit import host
+from batchcredit.errors import DefectError
+from batchcredit.ledger.base import (
+    BatchRecord,
+    EnrolChunk,
+    LaneIdentity,
+    LaneRecord,
+    Ledger,
+    NewBatch,
+)
+from batchcredit.ledger.sqlite_file import open_locked, refuse_network, storage_errors
+from batchcredit.ledger.sqlite_reader import SAME_CONTENT, quoted
+from batchcredit.ledger.sqlite_sender import SqliteSender
+from batchcredit.transfer import MOVES, Event, State, shortest, states_allowing
+
+_ENROL = """INSERT INTO transfer (batch, row, lane, provider, account, account_key, amount, currency,
+    reference, state, reason, message) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+
+_TO_DOUBT = """UPDATE transfer SET state = 'in_doubt', reason = 'interrupted', ended_at = ?1,
+    message = 'the run ended before the answer was known' WHERE state = 'sending'"""
+
+_RECOGNISE = f"""UPDATE transfer SET state = 'already_credited', reason = ?2 WHERE batch = ?1
+    AND state IN ({quoted(states_allowing(Event.RECOGNISE))}) AND EXISTS (SELECT 1 FROM transfer o WHERE {
+    SAME_CONTENT.format(
+        lane="transfer.lane",
+        key="transfer.account_key",
+        amount="transfer.amount",
+        currency="transfer.currency",
+        reference="transfer.reference",
+        batch="transfer.batch",
+    )
+} AND o.state = 'credited' AND """
+
+_BY_REFERENCE = _RECOGNISE + "o.reference = transfer.reference)"
+_BY_CONTENT = _RECOGNISE + "o.ended_at > ?3)"
+
+
+class SqliteLedger(SqliteSender, Ledger):
+    """Holds the file's lock from `open` to `close`. Used by one thread at a time."""
+
+    def __init__(self, connection: apsw.Connection, path: Path, descriptor: int) -> None:
+        super().__init__(connection, path)
+        self._descriptor = descriptor
+
+    @classmethod
+    def hold(cls, path: Path, command: str) -> "SqliteLedger":
+        """Open for sending or deciding. What a crash left `sending` becomes in doubt; what it left
+        loading goes."""
+        refuse_network(path)
+        connection, descriptor = open_locked(path)
+        try:
+            with storage_errors(path), connection:
+                _introduce(connection, command)
+            ledger = cls(connection, path, descriptor)
+            ledger._recover()
+        except BaseException:
+            connection.close()
+            os.close(descriptor)
+            raise
+        return ledger
+
+    def close(self) -> None:
+        super().close()
+        os.close(self._descriptor)
+
+    def _recover(self) -> None:
+        with self._transaction():
+            self._change(_TO_DOUBT, host.now_ms())
+            self._change(
+                "UPDATE run SET ended_at = ?, reason = 'interrupted' WHERE ended_at IS NULL", host.now_ms()
+            )
+            for (batch,) in self._all("SELECT id FROM batch WHERE state = 'loading'"):
+                self._delete(batch)
+
+    # lanes
+
+    def accept_lane(self, identity: LaneIdentity) -> LaneRecord:
+        with self._transaction():
+            self._change(
+                "INSERT OR IGNORE INTO lane (kind, base_url, login, accepted_at) VALUES (?, ?, ?, ?)",
+                *(identity.kind, identity.base_url, identity.login, host.now_ms()),
+            )
+        lane = self.lane(identity)
+        assert lane is not None
+        return lane
+
+    def prove_lane(self, lane: int) -> None:
+        with self._transaction():
+            self._change("UPDATE lane SET proven = 1 WHERE id = ?", lane)
+
+    def change_lane(self, batch: int, profile: str, lane: int) -> None:
+        with self._transaction():
+            self._change(
+                "UPDATE batch_lane SET lane = ? WHERE batch = ? AND profile = ?", lane, batch, profile
+            )
+            self._change(
+                """UPDATE transfer SET lane = ? WHERE batch = ? AND provider = ?
+                AND state IN ('pending', 'unsent', 'rejected')""",
+                *(lane, batch, profile),
+            )
+
+    # batches
+
+    def enrol(self, new: NewBatch, chunks: Iterable[EnrolChunk]) -> BatchRecord:
+        batch = self._begin_loading(new)
+        rows = 0
+        for chunk in chunks:
+            with self._transaction():
+                self._load(batch, chunk)
+            rows += len(chunk.rows)
+        with self._transaction():
+            self._recognise(batch, new.skip_repeats_since_ms)
+            self._change("UPDATE batch SET state = 'ready', rows = ? WHERE id = ?", rows, batch)
+        return self._record(batch)
+
+    def _begin_loading(self, new: NewBatch) -> int:
+        with self._transaction():
+            kind = "live" if new.live else "test"
+            self._change("INSERT OR IGNORE INTO meta (key, value) VALUES ('kind', ?)", kind)
+            if self._meta("kind") != kind:
+                raise DefectError(f"a {kind} batch for a {self._meta('kind')} ledger", reason="defect")
+            self._change(
+                """INSERT INTO batch (name, content, state, rows, source, results, totals, created_at,
+                repeats_allowed_at, stop_reason) VALUES (?, ?, 'loading', 0, ?, ?, ?, ?, ?, 'interrupted')""",
+                *(new.name, new.content, new.source, new.results, _totals(new.totals), host.now_ms()),
+                new.repeats_allowed_ms,
+            )
+            batch = self._connection.last_insert_rowid()
+            for profile, lane in new.lanes.items():
+                self._change(
+                    "INSERT INTO batch_lane (batch, profile, lane) VALUES (?, ?, ?)", batch, profile, lane
+                )
+        return batch
+
+    def _load(self, batch: int, chunk: EnrolChunk) -> None:
+        self._connection.executemany(_ENROL, ((batch, *row) for row in chunk.rows))
+        self._change(
+            "INSERT INTO cells (batch, first_row, rows, frame) VALUES (?, ?, ?, ?)",
+            *(batch, chunk.first_row, len(chunk.rows), chunk.cells),
+        )
+
+    def _record(self, batch: int) -> BatchRecord:
+        (name,) = self._all("SELECT name FROM batch WHERE id = ?", batch)[0]
+        return self.batches(name)[0]
+
+    def _recognise(self, batch: int, skip_repeats_since_ms: int | None) -> None:
+        self._change(_BY_REFERENCE, batch, "same_reference")
+        if skip_repeats_since_ms is not None:
+            self._change(_BY_CONTENT, batch, "repeat", skip_repeats_since_ms)
+
+    def correct(
+        self, batch: int, content: bytes, totals: Mapping[str, Decimal], chunks: Iterable[EnrolChunk]
+    ) -> int:
+        corrected = 0
+        with self._transaction():
+            for chunk in chunks:
+                corrected += sum(self._correct_row(batch, row) for row in chunk.rows)
+                self._change(
+                    "UPDATE cells SET frame = ? WHERE batch = ? AND first_row = ? AND rows = ?",
+                    *(chunk.cells, batch, chunk.first_row, len(chunk.rows)),
+                )
+            self._change(
+                "UPDATE batch SET content = ?, totals = ?, finished_at = NULL WHERE id = ?",
+                *(content, _totals(totals), batch),
+            )
+        return corrected
+
+    def _correct_row(self, batch: int, row: Sequence[Any]) -> int:
+        number, lane, provider, account, key, amount, currency, reference, state, reason, message = row
+        changed = self._change(
+            """INSERT INTO corrected SELECT id, generation, account, amount, currency, reference, state,
+            reason, message, attempts, sent_at, ?7 FROM transfer WHERE batch = ?1 AND row = ?2
+            AND (provider <> ?3 OR account <> ?4 OR amount <> ?5 OR currency <> ?6)""",
+            *(batch, number, provider, account, amount, currency, host.now_ms()),
+        )
+        if not changed:
+            return 0
+        updated = self._change(
+            f"""UPDATE transfer SET lane = ?, provider = ?, account = ?, account_key = ?, amount = ?,
+            currency = ?, state = ?, reason = ?, message = ?, generation = generation + 1, http_status = NULL,
+            provider_code = '', settled_by = '', not_before = 0 WHERE batch = ? AND row = ? AND reference = ?
+            AND state IN ('pending', {quoted(states_allowing(Event.REOPEN))})""",
+            *(
+                lane,
+                provider,
+                account,
+                key,
+                amount,
+                currency,
+                state,
+                reason,
+                message,
+                batch,
+                number,
+                reference,
+            ),
+        )
+        if not updated:
+            raise DefectError(f"row {number} is not one that may be corrected", reason="defect")
+        return 1
+
+    def forget(self, batch: int) -> None:
+        if self.is_live():
+            raise DefectError("a live ledger forgets nothing", reason="defect")
+        with self._transaction():
+            self._delete(batch)
+
+    def _delete(self, batch: int) -> None:
+        of_batch = "SELECT id FROM transfer WHERE batch = ?"
+        for table in ("verdict", "corrected"):
+            self._change(f"DELETE FROM {table} WHERE transfer IN ({of_batch})", batch)
+        for table in ("cells", "run", "transfer", "batch_lane"):
+            self._change(f"DELETE FROM {table} WHERE batch = ?", batch)
+        self._change("DELETE FROM batch WHERE id = ?", batch)
+
+    # runs
+
+    def begin_run(
+        self, batch: int, allow_repeats_ms: int, skip_repeats_since_ms: int | None, *, rejected: bool
+    ) -> int:
+        again = (State.UNSENT, State.REJECTED) if rejected else (State.UNSENT,)
+        with self._transaction():
+            self._change(
+                f"""UPDATE transfer SET state = 'pending', not_before = 0 WHERE batch = ?
+                AND state IN ({quoted(again)})""",
+                batch,
+            )
+            self._change(
+                "UPDATE transfer SET reason = '' WHERE batch = ? AND state = 'pending' AND reason <> ''",
+                batch,
+            )
+            self._recognise(batch, skip_repeats_since_ms)
+            self._change(
+                """UPDATE batch SET stop_reason = 'interrupted', finished_at = NULL,
+                repeats_allowed_at = max(repeats_allowed_at, ?) WHERE id = ?""",
+                *(allow_repeats_ms, batch),
+            )
+            self._change("UPDATE batch_lane SET halt_reason = '', halt_message = '' WHERE batch = ?", batch)
+            self._change(
+                "INSERT INTO run (batch, user, host, pid, started_at) VALUES (?, ?, ?, ?, ?)",
+                *(batch, host.user(), host.name(), os.getpid(), host.now_ms()),
+            )
+            return self._connection.last_insert_rowid()
+
+    def end_run(self, run: int, batch: int, reason: str) -> None:
+        with self._transaction():
+            self._change(_TO_DOUBT, host.now_ms())
+            self._change("UPDATE run SET ended_at = ?, reason = ? WHERE id = ?", host.now_ms(), reason, run)
+            left = self._all(
+                "SELECT 1 FROM transfer WHERE batch = ? AND state IN ('pending', 'unsent') LIMIT 1", batch
+            )
+            self._change(
+                "UPDATE batch SET stop_reason = ?, finished_at = ? WHERE id = ?",
+                *(reason, None if left else host.now_ms(), batch),
+            )
+
+    def halt(self, batch: int, lane: int, reason: str, message: str) -> None:
+        with self._transaction():
+            self._change(
+                "UPDATE batch_lane SET halt_reason = ?, halt_message = ? WHERE batch = ? AND lane = ?",
+                *(reason, message, batch, lane),
+            )
+
+    # a person's word
+
+    def resolve(self, batch: int, row: int, verdict: str, note: str, quiet_ms: int) -> str:
+        with self._transaction():
+            found = self._all(
+                """SELECT id, state, settled_by, coalesce(ended_at, sent_at, 0) FROM transfer
+                WHERE batch = ? AND row = ?""",
+                *(batch, row),
+            )
+            if not found:
+                return f"there is no row {row}"
+            number, was, settled_by, ended_ms = found[0]
+            problem = _verdict_problem(State(was), settled_by, verdict, ended_ms + quiet_ms)
+            return problem or self._write_verdict(number, State(was), verdict, note, batch)
+
+    def _write_verdict(self, number: int, was: State, verdict: str, note: str, batch: int) -> str:
+        state = MOVES[was, _VERDICTS[verdict]]
+        try:
+            self._change(
+                """UPDATE transfer SET state = ?1, settled_by = 'person', reason = 'verdict', message = ?2,
+                not_before = 0 WHERE id = ?3""",
+                *(state.value, note, number),
+            )
+        except apsw.ConstraintError:
+            return "its reference has been sent or credited elsewhere meanwhile"
+        self._note_verdict(number, was, verdict, note)
+        if state is State.PENDING:
+            self._change("UPDATE batch SET finished_at = NULL WHERE id = ?", batch)
+        return ""
+
+    def _note_verdict(self, number: int, was: State, verdict: str, note: str) -> None:
+        self._change(
+            "INSERT INTO verdict (transfer, verdict, was, note, user, host, at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            *(number, verdict, was.value, note, host.user(), host.name(), host.now_ms()),
+        )
+
+    def cancel(self, batch: int, row: int | None, note: str) -> int:
+        with self._transaction():
+            found = self._all(
+                f"""SELECT id, state FROM transfer WHERE batch = ? AND (?2 IS NULL OR row = ?2)
+                AND state IN ({quoted(states_allowing(Event.CANCEL))})""",
+                *(batch, row),
+            )
+            for number, was in found:
+                self._change(
+                    """UPDATE transfer SET state = 'cancelled', reason = 'cancelled', settled_by = 'person',
+                    message = ? WHERE id = ?""",
+                    *(note, number),
+                )
+                self._note_verdict(number, State(was), "cancelled", note)
+            self._change(
+                """UPDATE batch SET finished_at = ?1 WHERE id = ?2 AND NOT EXISTS (SELECT 1 FROM transfer
+                WHERE batch = ?2 AND state IN ('pending', 'unsent'))""",
+                *(host.now_ms(), batch),
+            )
+        return len(found)
+
+
+_VERDICTS = {"credited": Event.CONFIRM, "not-credited": Event.DENY, "in-doubt": Event.RETRACT}
+
+
+def _verdict_problem(was: State, settled_by: str, verdict: str, quiet_until_ms: int) -> str:
+    event = _VERDICTS[verdict]
+    if (was, event) not in MOVES:
+        return f"the row is {was}, so it can't be resolved as {verdict}"
+    if event is Event.RETRACT and settled_by != "person":
+        return (
+            f"the row is {was} by the provider's word or was never resolved: there is no verdict to take back"
+        )
+    if event is Event.DENY and host.now_ms() < quiet_until_ms:
+        until = host.iso(quiet_until_ms)
+        return f"the request may still be executed late: no verdict not-credited before {until}"
+    return ""
+
+
+def _introduce(connection: apsw.Connection, command: str) -> None:
+    """Give a new ledger its id, and name its holder to whoever comes next."""
+    for key, value in (("id", secrets.token_hex(4)), ("created_by", f"{host.user()}@{host.name()}")):
+        connection.execute("INSERT OR IGNORE INTO meta (key, value) VALUES (?, ?)", (key, value))
+    connection.execute(
+        """INSERT OR REPLACE INTO holder (one, pid, user, host, command, started_at)
+        VALUES (1, ?, ?, ?, ?, ?)""",
+        (os.getpid(), host.user(), host.name(), command, host.now_ms()),
+    )
+
+
+def _totals(totals: Mapping[str, Decimal]) -> str:
+    return json.dumps({currency: shortest(amount) for currency, amount in totals.items()})

@@ -1,0 +1,171 @@
+"""A ledger's SQLite file: opened, locked, brought to our version, or refused with the reason.
+
+The lock is the operating system's, on the database's inode, so that a second name for the same file is the
+same lock and it dies with its holder. Closing any descriptor of the file would drop SQLite's own locks
+(sqlite.org/howtocorrupt.html, 2.2), so ours is opened before SQLite and closed after it.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+
+import apsw
+
+from batchcredit import host
+from batchcredit.errors import RefusedError, StorageError
+
+APPLICATION_ID = 0x62637264  # "bcrd"
+
+#: How long a reader or the writer waits for the other's short SQLite lock.
+BUSY_MS = 10_000
+
+
+@contextlib.contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Errors of SQLite and the disk become ours, with the file's name and what to do."""
+    try:
+        yield
+    except apsw.FullError as error:
+        raise StorageError(
+            f"the disk of the ledger {path} is full",
+            reason="disk_full",
+            cure="Free some space, then run the same command again.",
+        ) from error
+    except (apsw.NotADBError, apsw.CorruptError) as error:
+        raise StorageError(
+            f"{path} is no readable ledger: {error}",
+            reason="ledger_damaged",
+            cure="Name another file with --ledger, or restore this one from a backup.",
+        ) from error
+    except (
+        apsw.ReadOnlyError,
+        apsw.CantOpenError,
+        apsw.IOError,
+        apsw.BusyError,
+        apsw.PermissionsError,
+    ) as error:
+        raise _unusable(path, str(error)) from error
+    except OSError as error:
+        raise _unusable(path, error.strerror or str(error)) from error
+
+
+def _unusable(path: Path, why: str) -> StorageError:
+    return StorageError(
+        f"the ledger {path} could not be read or written: {why}",
+        reason="ledger_unusable",
+        cure="Check the file, its folder and their permissions.",
+    )
+
+
+def refuse_network(path: Path) -> None:
+    """A lock and a write-ahead log are not to be trusted over a network."""
+    if host.is_network_file_system(path):
+        raise RefusedError(
+            f"the ledger {path} lies on a network file system, where SQLite can lose what it wrote",
+            reason="ledger_on_network",
+            cure="Name a file on a local disk: --ledger sqlite:///path/ledger.db",
+        )
+
+
+def open_locked(path: Path) -> tuple[apsw.Connection, int]:
+    """The connection that may write, and the descriptor that holds the lock: close the latter last."""
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        _lock(descriptor, path)
+        return _open_for_writing(path), descriptor
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def _lock(descriptor: int, path: Path) -> None:
+    if not host.lock(descriptor):
+        raise _held(path)
+
+
+def _held(path: Path) -> RefusedError:
+    with contextlib.suppress(StorageError, RefusedError):
+        connection = open_reading(path)
+        try:
+            row = connection.execute("SELECT pid, user, host, command, started_at FROM holder").fetchone()
+        finally:
+            connection.close()
+        if row:
+            return _held_by(path, *row)
+    return RefusedError(
+        f"another process has the ledger {path} open for sending",
+        reason="ledger_held",
+        cure="Wait until it has ended, then run the same command again.",
+    )
+
+
+def _held_by(path: Path, pid: int, user: str, machine: str, command: str, started_ms: int) -> RefusedError:
+    return RefusedError(
+        f"process {pid} ({command}, by {user} on {machine}, since {host.iso(started_ms)}) has the ledger "
+        f"{path} open for sending",
+        reason="ledger_held",
+        cure="Wait until it has ended, then run the same command again; `batchcredit show` works meanwhile.",
+    )
+
+
+def _open_for_writing(path: Path) -> apsw.Connection:
+    with storage_errors(path):
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOMUTEX)
+        try:
+            connection.set_busy_timeout(BUSY_MS)
+            _check_ours(connection, path)
+            connection.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON")
+            _migrate(connection)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def open_reading(path: Path) -> apsw.Connection:
+    """A connection that can't write; works while another process sends."""
+    with storage_errors(path):
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_NOMUTEX)
+        try:
+            connection.set_busy_timeout(BUSY_MS)
+            _check_ours(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def _check_ours(connection: apsw.Connection, path: Path) -> None:
+    version, tables = connection.pragma("user_version"), connection.execute("SELECT 1 FROM sqlite_schema")
+    if tables.fetchone() and connection.pragma("application_id") != APPLICATION_ID:
+        raise RefusedError(
+            f"{path} is a database, but no ledger of batchcredit",
+            reason="ledger_foreign",
+            cure="Name another file: --ledger sqlite:///path/ledger.db",
+        )
+    if version > len(migrations()):
+        raise RefusedError(
+            f"the ledger {path} was written by a newer batchcredit (version {version} of its tables; this "
+            f"one knows {len(migrations())})",
+            reason="ledger_newer",
+            cure="Install the newer batchcredit: pip install --upgrade batchcredit",
+        )
+
+
+def migrations() -> list[str]:
+    """The numbered steps, in order; a ledger's user_version counts those it has taken."""
+    folder = resources.files("batchcredit.ledger") / "migrations"
+    return [step.read_text() for step in sorted(folder.iterdir(), key=lambda step: step.name)]
+
+
+def _migrate(connection: apsw.Connection) -> None:
+    steps = migrations()
+    for number in range(int(connection.pragma("user_version")), len(steps)):
+        with connection:
+            connection.execute(steps[number])
+            connection.execute(f"PRAGMA user_version = {number + 1}")
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")

@@ -1,0 +1,214 @@
+"""What may be asked of a SQLite ledger while another process sends."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from batchcredit.ledger.base import (
+    BatchLane,
+    BatchRecord,
+    Holder,
+    LaneIdentity,
+    LaneRecord,
+    LedgerReader,
+    Match,
+    ResultRow,
+    RowKey,
+    Tally,
+)
+from batchcredit.ledger.sqlite_file import open_reading, storage_errors
+from batchcredit.transfer import SPENT, State
+
+
+def quoted(states: Iterable[State]) -> str:
+    """States as a list for SQL."""
+    return ", ".join(f"'{state.value}'" for state in states)
+
+
+_BATCH = """SELECT id, name, content, rows, source, results, totals, created_at, finished_at,
+    repeats_allowed_at, stop_reason FROM batch WHERE state = 'ready'"""
+
+_LANE = "SELECT id, kind, base_url, login, proven, last_sent_at, paused_until FROM lane"
+
+_BATCH_LANES = """SELECT profile, halt_reason, halt_message, lane.id, kind, base_url, login, proven,
+    last_sent_at, paused_until FROM batch_lane JOIN lane ON lane.id = lane WHERE batch = ? ORDER BY profile"""
+
+#: A row that was not sent has the reason of its lane, else that of its batch's last run.
+_REASON = """CASE WHEN t.reason <> '' OR t.state NOT IN ('pending', 'unsent') THEN t.reason
+    WHEN bl.halt_reason <> '' THEN bl.halt_reason ELSE b.stop_reason END"""
+
+_MESSAGE = """CASE WHEN t.message = '' AND t.reason = '' AND t.state IN ('pending', 'unsent')
+    THEN coalesce(bl.halt_message, '') ELSE t.message END"""
+
+_FROM_ROWS = """FROM transfer t JOIN batch b ON b.id = t.batch
+    LEFT JOIN batch_lane bl ON bl.batch = t.batch AND bl.profile = t.provider"""
+
+_ROWS = f"""SELECT t.row, t.provider, t.account, t.amount, t.currency, t.reference, t.state, {_REASON},
+    t.http_status, t.provider_code, {_MESSAGE}, t.units, t.balance_before, t.balance_after, t.attempts,
+    t.sent_at, t.ended_at, t.duration_ms, t.settled_by, t.id, t.generation
+    {_FROM_ROWS} WHERE t.batch = ? AND t.row BETWEEN ? AND ? ORDER BY t.row"""
+
+_TALLIES = f"""SELECT t.state, {_REASON} AS word,
+    CASE t.state WHEN 'invalid' THEN '' ELSE t.currency END AS money, count(*),
+    CASE t.state WHEN 'invalid' THEN '0' ELSE decimal_sum(t.amount) END
+    {_FROM_ROWS} WHERE t.batch = ? GROUP BY t.state, word, money"""
+
+_COUNTING = quoted((State.PENDING, State.UNSENT, *SPENT))
+
+#: The same request for money; two references that differ tell two requests apart.
+SAME_CONTENT = """o.lane = {lane} AND o.account_key = {key} AND o.amount = {amount}
+    AND o.currency = {currency} AND o.batch <> {batch}
+    AND (o.reference IS NULL OR {reference} IS NULL OR o.reference = {reference})"""
+
+_MATCH_CONTENT = f"""SELECT b.name, b.id, o.row, o.state, o.ended_at, coalesce(o.reference = ?5, 0)
+    FROM transfer o JOIN batch b ON b.id = o.batch
+    WHERE b.state = 'ready' AND o.state IN ({_COUNTING}) AND {
+    SAME_CONTENT.format(lane="?1", key="?2", amount="?3", currency="?4", reference="?5", batch="?6")
+}"""
+
+_MATCH_REFERENCE = f"""SELECT b.name, b.id, o.row, o.state, o.ended_at
+    FROM transfer o JOIN batch b ON b.id = o.batch
+    WHERE b.state = 'ready' AND o.state IN ({_COUNTING}) AND o.reference = ?5 AND o.batch <> ?6
+    AND NOT (o.lane = ?1 AND o.account_key = ?2 AND o.amount = ?3 AND o.currency = ?4)"""
+
+
+def _decimal_sum() -> tuple[list[Decimal], Callable[..., None], Callable[[list[Decimal]], str]]:
+    """SQL: decimal_sum(text), exact."""
+
+    def step(total: list[Decimal], amount: Any) -> None:
+        total[0] += Decimal(amount)
+
+    def final(total: list[Decimal]) -> str:
+        return format(total[0], "f")
+
+    return [Decimal(0)], step, final
+
+
+class SqliteReader(LedgerReader):
+    """Reads a ledger file; opened by `SqliteReader.open`."""
+
+    def __init__(self, connection: apsw.Connection, path: Path) -> None:
+        self._connection = connection
+        self._path = path
+        self.url = f"sqlite:///{path}"
+        connection.create_aggregate_function("decimal_sum", _decimal_sum, 1)
+        self.id = self._meta("id")
+
+    @classmethod
+    def open(cls, path: Path) -> "SqliteReader":
+        connection = open_reading(path)
+        try:
+            with storage_errors(path):
+                return cls(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _all(self, sql: str, *bindings: Any) -> list[tuple[Any, ...]]:
+        with storage_errors(self._path):
+            return self._connection.execute(sql, bindings).fetchall()
+
+    def _meta(self, key: str) -> str:
+        found = self._all("SELECT value FROM meta WHERE key = ?", key)
+        return str(found[0][0]) if found else ""
+
+    def is_live(self) -> bool | None:
+        kind = self._meta("kind")
+        return kind == "live" if kind else None
+
+    def holder(self) -> Holder | None:
+        found = self._all("SELECT pid, user, host, command, started_at FROM holder")
+        return Holder(*found[0]) if found else None
+
+    def lane(self, identity: LaneIdentity) -> LaneRecord | None:
+        where = " WHERE kind = ? AND base_url = ? AND login = ?"
+        found = self._all(_LANE + where, identity.kind, identity.base_url, identity.login)
+        return _lane(found[0]) if found else None
+
+    def batches(self, name: str = "") -> list[BatchRecord]:
+        exact = self._all(_BATCH + " AND name = ?", name)
+        begins = _BATCH + " AND substr(name, 1, length(?1)) = ?1 ORDER BY id DESC"
+        return [_batch(row) for row in exact or self._all(begins, name)]
+
+    def batches_of(self, content: bytes) -> list[BatchRecord]:
+        return [_batch(row) for row in self._all(_BATCH + " AND content = ? ORDER BY id DESC", content)]
+
+    def batch_lanes(self, batch: int) -> list[BatchLane]:
+        found = self._all(_BATCH_LANES, batch)
+        return [BatchLane(row[0], _lane(row[3:]), row[1], row[2]) for row in found]
+
+    def tallies(self, batch: int) -> list[Tally]:
+        found = self._all(_TALLIES, batch)
+        return [Tally(State(row[0]), row[1], row[2], row[3], Decimal(row[4])) for row in found]
+
+    def matches(self, rows: Iterable[RowKey], batch: int) -> Iterator[Match]:
+        with storage_errors(self._path):
+            if not self._connection.execute("SELECT 1 FROM batch WHERE id <> ? LIMIT 1", (batch,)).fetchall():
+                return
+            for key in rows:
+                yield from self._matches_of(key, batch)
+
+    def _matches_of(self, key: RowKey, batch: int) -> Iterator[Match]:
+        bindings = (key.lane, key.account_key, key.amount, key.currency, key.reference, batch)
+        for name, other, row, state, ended, same_reference in self._connection.execute(
+            _MATCH_CONTENT, bindings
+        ):
+            yield Match(key.row, name, other, row, State(state), ended, True, bool(same_reference))
+        if key.reference is not None:
+            for name, other, row, state, ended in self._connection.execute(_MATCH_REFERENCE, bindings):
+                yield Match(key.row, name, other, row, State(state), ended, False, True)
+
+    def pending_keys(self, batch: int) -> Iterator[RowKey]:
+        sql = """SELECT row, lane, account_key, amount, currency, reference FROM transfer
+            WHERE batch = ? AND row > ? AND state IN ('pending', 'unsent') ORDER BY row LIMIT 10000"""
+        last = 0
+        while found := self._all(sql, batch, last):
+            last = found[-1][0]
+            for row in found:
+                yield RowKey(*row)
+
+    def rows(self, batch: int, first_row: int, last_row: int) -> list[ResultRow]:
+        found = self._all(_ROWS, batch, first_row, last_row)
+        return [self._result_row(*row) for row in found]
+
+    def _result_row(self, *row: Any) -> ResultRow:
+        known = (*row[:6], State(row[6]), *row[7:19], self._transfer_id(*row[19:]))
+        return ResultRow(*known)
+
+    def _transfer_id(self, number: int, generation: int) -> str:
+        return f"t-{self.id}-{number}" + (f".{generation}" if generation > 1 else "")
+
+    def cells(self, batch: int) -> Iterator[tuple[int, int, bytes]]:
+        sql = """SELECT first_row, rows, frame FROM cells WHERE batch = ? AND first_row > ?
+            ORDER BY first_row LIMIT 1"""
+        last = 0
+        while found := self._all(sql, batch, last):
+            last = found[0][0]
+            yield found[0][0], found[0][1], found[0][2]
+
+    def spent(self, batch: int | None, currency: str, since_ms: int) -> Decimal:
+        among = "batch = ?1" if batch is not None else _BATCHES_SENT_SINCE
+        sql = f"""SELECT coalesce(decimal_sum(amount), '0') FROM transfer WHERE {among} AND currency = ?2
+            AND sent_at >= ?3 AND state IN ({quoted(SPENT)})"""
+        return Decimal(self._all(sql, batch, currency, since_ms)[0][0])
+
+
+_BATCHES_SENT_SINCE = """?1 IS NULL AND batch IN
+    (SELECT batch FROM run WHERE ended_at IS NULL OR ended_at >= ?3)"""
+
+
+def _batch(row: tuple[Any, ...]) -> BatchRecord:
+    number, name, content, rows, source, results, totals, *rest = row
+    amounts = {currency: Decimal(amount) for currency, amount in json.loads(totals).items()}
+    return BatchRecord(number, name, content, rows, source, results, amounts, *rest)
+
+
+def _lane(row: tuple[Any, ...]) -> LaneRecord:
+    return LaneRecord(row[0], LaneIdentity(*row[1:4]), bool(row[4]), row[5], row[6])
