@@ -1,0 +1,172 @@
+"""The control API under /_sandbox: what tests and demos ask and set. No provider has anything like it."""
+
+import json
+from typing import Any, Protocol
+
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from batchcredit.sandbox.book import Arrival, Execution, page
+from batchcredit.sandbox.faults import Fault
+from batchcredit.sandbox.simulation import Simulation
+
+PAGE_ROWS = 10_000
+CONTROL_BYTES = 64 * 1024 * 1024
+REFUSE_S = 600.0
+
+
+class Door(Protocol):
+    def refuse(self, seconds: float) -> None:
+        """Listen to nobody for so long, and let go whoever waits on an idle connection."""
+
+
+class ControlDesk:
+    """Each answer is taken in one step of the loop, so its numbers belong together."""
+
+    def __init__(self, simulation: Simulation, door: Door) -> None:
+        self._simulation = simulation
+        self._door = door
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/_sandbox/book", self.book, methods=["GET"]),
+            Route("/_sandbox/arrivals", self.arrivals, methods=["GET"]),
+            Route("/_sandbox/accounts", self.accounts, methods=["GET"]),
+            Route("/_sandbox/totals", self.totals, methods=["GET"]),
+            Route("/_sandbox/settings", self.settings, methods=["GET", "PUT"]),
+            Route("/_sandbox/faults", self.faults, methods=["POST", "DELETE"]),
+            Route("/_sandbox/refuse", self.refuse, methods=["POST"]),
+        ]
+
+    async def book(self, request: Request) -> Response:
+        return _rows(Execution, self._simulation.book.executions, request)
+
+    async def arrivals(self, request: Request) -> Response:
+        return _rows(Arrival, self._simulation.book.arrivals, request)
+
+    async def accounts(self, request: Request) -> Response:
+        """Every client that was named: opening, balance, counts. `after` skips so many."""
+        everyone = enumerate(self._simulation.accounts.everyone(), start=1)
+        rows = [(seq, *key, account) for seq, (key, account) in everyone]
+        return JSONResponse({"rows": [_account_row(*row) for row in page(rows, *_slice(request))]})
+
+    async def totals(self, request: Request) -> Response:
+        book = self._simulation.book
+        repeated = self._repeated()
+        return JSONResponse(
+            {
+                "arrivals": book.arrived,
+                "executions": book.executed,
+                "sums": _nested((lane, f"{total:f}") for lane, total in book.sums.items()),
+                "rejects": _nested(book.rejects.items()),
+                "faults": dict(book.faults),
+                "accounts": sum(1 for _ in self._simulation.accounts.everyone()),
+                "repeated_count": len(repeated),
+                "repeated": repeated[:PAGE_ROWS],
+                "wallets": [
+                    {
+                        "provider": kind,
+                        "login": login,
+                        "opening": f"{w.opening:f}",
+                        "balance": f"{w.balance:f}",
+                    }
+                    for (kind, login), w in self._simulation.accounts.wallets()
+                ],
+            }
+        )
+
+    async def settings(self, request: Request) -> Response:
+        if request.method == "PUT":
+            try:
+                self._simulation.change(await _json(request))
+            except (ValidationError, ValueError, TypeError) as error:
+                return _refused(error)
+        settings = self._simulation.settings
+        return JSONResponse(settings.model_dump(mode="json", exclude={"logins", "accounts", "listed"}))
+
+    async def faults(self, request: Request) -> Response:
+        if request.method == "DELETE":
+            self._simulation.script.clear()
+            return JSONResponse({})
+        try:
+            wanted = await _json(request)
+            faults = [None if name == "none" else Fault(name) for name in wanted["faults"]]
+            self._simulation.script.add(str(wanted["account"]), faults)
+        except (KeyError, ValueError, TypeError) as error:
+            return _refused(error)
+        return JSONResponse({"scripted": len(faults)})
+
+    async def refuse(self, request: Request) -> Response:
+        try:
+            seconds = float((await _json(request))["seconds"])
+        except (KeyError, ValueError, TypeError) as error:
+            return _refused(error)
+        if not 0 <= seconds <= REFUSE_S:
+            return _refused(ValueError(f"seconds is 0 to {REFUSE_S:.0f}"))
+        self._door.refuse(seconds)
+        return JSONResponse({"seconds": seconds})
+
+    def _repeated(self) -> list[dict[str, Any]]:
+        return [
+            {"provider": kind, "login": login, "account": name}
+            | {"arrivals": account.arrivals, "executions": account.executions}
+            for (kind, login, name), account in self._simulation.accounts.everyone()
+            if account.arrivals > 1 or account.executions > 1
+        ]
+
+
+def _rows(kind: Any, rows: list[tuple[Any, ...]], request: Request) -> Response:
+    return JSONResponse({"rows": [kind._make(row)._asdict() for row in page(rows, *_slice(request))]})
+
+
+def _slice(request: Request) -> tuple[int, int]:
+    after = int(request.query_params.get("after", "0"))
+    return after, min(max(int(request.query_params.get("limit", PAGE_ROWS)), 1), PAGE_ROWS)
+
+
+def _account_row(seq: int, kind: str, login: str, name: str, account: Any) -> dict[str, Any]:
+    return {
+        "seq": seq,
+        "provider": kind,
+        "login": login,
+        "account": name,
+        "state": account.state,
+        "currency": account.currency,
+        "opening": f"{account.opening:f}",
+        "balance": f"{account.balance:f}",
+        "arrivals": account.arrivals,
+        "executions": account.executions,
+    }
+
+
+def _nested(items: Any) -> dict[str, dict[str, Any]]:
+    nested: dict[str, dict[str, Any]] = {}
+    for (outer, inner), value in items:
+        nested.setdefault(outer, {})[inner] = value
+    return nested
+
+
+async def _json(request: Request) -> dict[str, Any]:
+    body = b""
+    async for piece in request.stream():
+        body += piece
+        if len(body) > CONTROL_BYTES:
+            raise ValueError("the body is too long")
+    content = json.loads(body)
+    if not isinstance(content, dict):
+        raise TypeError("an object is expected")
+    return content
+
+
+def _refused(error: Exception) -> Response:
+    return JSONResponse({"error": _said(error)}, 400)
+
+
+def _said(error: Exception) -> str:
+    """pydantic's own text repeats the values, and one of them may be a secret."""
+    if not isinstance(error, ValidationError):
+        return f"{type(error).__name__}: {error}"
+    problems = error.errors(include_input=False, include_url=False)
+    return "; ".join(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in problems)
