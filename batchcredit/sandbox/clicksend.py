@@ -5,6 +5,7 @@ import binascii
 import json
 import re
 from decimal import Decimal
+from math import ceil
 from typing import Any
 
 from batchcredit.sandbox.accounts import EXACT, Account, mark_of
@@ -190,7 +191,7 @@ class ClickSend:
     def failing(self, fault: Fault) -> Answer:
         if fault is Fault.STATUS_429:
             settings = self._simulation.settings
-            return self.throttled(retry_headers(settings.retry_after_form, round(settings.retry_after_s)))
+            return self.throttled(retry_headers(settings.retry_after_form, ceil(settings.retry_after_s)))
         return _FAILING[fault]
 
     def throttled(self, headers: Headers) -> Answer:
@@ -199,7 +200,9 @@ class ClickSend:
 
     def rate_headers(self, grant: Grant) -> Headers:
         limit, remaining = str(grant.limit).encode(), str(grant.remaining).encode()
-        return ((b"x-ratelimit-limit", limit), (b"x-ratelimit-remaining", remaining))
+        headers = ((b"x-ratelimit-limit", limit), (b"x-ratelimit-remaining", remaining))
+        # What a refused request is told about the reset is a setting: see retry_headers.
+        return (*headers, (b"ratelimit-reset", str(grant.reset_s).encode())) if grant.allowed else headers
 
     def mangled(self, fault: Fault, answer: Answer) -> Answer:
         if fault is Fault.INNER_ERROR:

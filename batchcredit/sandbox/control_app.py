@@ -1,9 +1,11 @@
 """The control API under /_sandbox: what tests and demos ask and set. No provider has anything like it."""
 
 import json
+from itertools import islice
 from typing import Any, Protocol
 
 from pydantic import ValidationError
+from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -15,6 +17,7 @@ from batchcredit.sandbox.simulation import Simulation
 PAGE_ROWS = 10_000
 CONTROL_BYTES = 64 * 1024 * 1024
 REFUSE_S = 600.0
+_MISUNDERSTOOD = (KeyError, TypeError, ValueError)
 
 
 class Door(Protocol):
@@ -29,15 +32,19 @@ class ControlDesk:
         self._simulation = simulation
         self._door = door
 
-    def routes(self) -> list[Route]:
+    def app(self) -> Starlette:
+        """The routes below /_sandbox; what cannot be understood is answered with 400 and the reason."""
+        return Starlette(routes=self._routes(), exception_handlers=dict.fromkeys(_MISUNDERSTOOD, _refused))
+
+    def _routes(self) -> list[Route]:
         return [
-            Route("/_sandbox/book", self.book, methods=["GET"]),
-            Route("/_sandbox/arrivals", self.arrivals, methods=["GET"]),
-            Route("/_sandbox/accounts", self.accounts, methods=["GET"]),
-            Route("/_sandbox/totals", self.totals, methods=["GET"]),
-            Route("/_sandbox/settings", self.settings, methods=["GET", "PUT"]),
-            Route("/_sandbox/faults", self.faults, methods=["POST", "DELETE"]),
-            Route("/_sandbox/refuse", self.refuse, methods=["POST"]),
+            Route("/book", self.book, methods=["GET"]),
+            Route("/arrivals", self.arrivals, methods=["GET"]),
+            Route("/accounts", self.accounts, methods=["GET"]),
+            Route("/totals", self.totals, methods=["GET"]),
+            Route("/settings", self.settings, methods=["GET", "PUT"]),
+            Route("/faults", self.faults, methods=["POST", "DELETE"]),
+            Route("/refuse", self.refuse, methods=["POST"]),
         ]
 
     async def book(self, request: Request) -> Response:
@@ -47,10 +54,11 @@ class ControlDesk:
         return _rows(Arrival, self._simulation.book.arrivals, request)
 
     async def accounts(self, request: Request) -> Response:
-        """Every client that was named: opening, balance, counts. `after` skips so many."""
+        """Every client that was named: opening, balance, counts."""
+        after, limit = _slice(request)
         everyone = enumerate(self._simulation.accounts.everyone(), start=1)
-        rows = [(seq, *key, account) for seq, (key, account) in everyone]
-        return JSONResponse({"rows": [_account_row(*row) for row in page(rows, *_slice(request))]})
+        wanted = islice(everyone, after, after + limit)
+        return JSONResponse({"rows": [_account_row(seq, *key, account) for seq, (key, account) in wanted]})
 
     async def totals(self, request: Request) -> Response:
         book = self._simulation.book
@@ -79,10 +87,7 @@ class ControlDesk:
 
     async def settings(self, request: Request) -> Response:
         if request.method == "PUT":
-            try:
-                self._simulation.change(await _json(request))
-            except (ValidationError, ValueError, TypeError) as error:
-                return _refused(error)
+            self._simulation.change(await _json(request))
         settings = self._simulation.settings
         return JSONResponse(settings.model_dump(mode="json", exclude={"logins", "accounts", "listed"}))
 
@@ -90,21 +95,15 @@ class ControlDesk:
         if request.method == "DELETE":
             self._simulation.script.clear()
             return JSONResponse({})
-        try:
-            wanted = await _json(request)
-            faults = [None if name == "none" else Fault(name) for name in wanted["faults"]]
-            self._simulation.script.add(str(wanted["account"]), faults)
-        except (KeyError, ValueError, TypeError) as error:
-            return _refused(error)
+        wanted = await _json(request)
+        faults = [None if name == "none" else Fault(name) for name in wanted["faults"]]
+        self._simulation.script.add(str(wanted["account"]), faults)
         return JSONResponse({"scripted": len(faults)})
 
     async def refuse(self, request: Request) -> Response:
-        try:
-            seconds = float((await _json(request))["seconds"])
-        except (KeyError, ValueError, TypeError) as error:
-            return _refused(error)
+        seconds = float((await _json(request))["seconds"])
         if not 0 <= seconds <= REFUSE_S:
-            return _refused(ValueError(f"seconds is 0 to {REFUSE_S:.0f}"))
+            raise ValueError(f"seconds is 0 to {REFUSE_S:.0f}")
         self._door.refuse(seconds)
         return JSONResponse({"seconds": seconds})
 
@@ -122,7 +121,7 @@ def _rows(kind: Any, rows: list[tuple[Any, ...]], request: Request) -> Response:
 
 
 def _slice(request: Request) -> tuple[int, int]:
-    after = int(request.query_params.get("after", "0"))
+    after = max(int(request.query_params.get("after", "0")), 0)
     return after, min(max(int(request.query_params.get("limit", PAGE_ROWS)), 1), PAGE_ROWS)
 
 
@@ -160,7 +159,7 @@ async def _json(request: Request) -> dict[str, Any]:
     return content
 
 
-def _refused(error: Exception) -> Response:
+async def _refused(request: Request, error: Exception) -> Response:
     return JSONResponse({"error": _said(error)}, 400)
 
 

@@ -3,6 +3,7 @@
 import json
 import re
 from decimal import ROUND_DOWN, ROUND_HALF_UP, ROUND_UP, Decimal
+from math import ceil
 from typing import Any
 
 from batchcredit.sandbox.accounts import EXACT, Account, canonical
@@ -86,7 +87,7 @@ class FastMessage:
     def failing(self, fault: Fault) -> Answer:
         if fault is Fault.STATUS_429:
             settings = self._simulation.settings
-            return self.throttled(retry_headers(settings.retry_after_form, round(settings.retry_after_s)))
+            return self.throttled(retry_headers(settings.retry_after_form, ceil(settings.retry_after_s)))
         return _FAILING[fault]
 
     def throttled(self, headers: Headers) -> Answer:
@@ -122,11 +123,7 @@ class FastMessage:
         settings = self._simulation.settings
         step = Decimal(1).scaleb(-settings.fastmessage_unit_decimals)
         units = EXACT.divide(shillings, settings.sms_rate)
-        return (
-            EXACT.quantize(units, step)
-            if units == 0
-            else units.quantize(step, _ROUNDING[settings.fastmessage_rounding], EXACT)
-        )
+        return units.quantize(step, _ROUNDING[settings.fastmessage_rounding], EXACT)
 
     def _refused(self, order: Order, account: Account, units: Decimal) -> Refusal | None:
         if account.state == "unknown":

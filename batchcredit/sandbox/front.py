@@ -53,8 +53,22 @@ class Front:
         fault = self._simulation.arrive(order, arrived_at)
         grant = self._simulation.grant(order, arrived_at)
         if grant is not None and not grant.allowed:
-            await reply(send, self._throttled(dialect, order, grant))
-            return
+            ending: Answer | Cut = self._throttled(dialect, order, grant)
+        else:
+            ending = await self._worked_off(dialect, order, refusal, arrived_at, fault, scope["path"])
+        if grant is not None and isinstance(ending, Answer):
+            ending = ending._replace(headers=ending.headers + dialect.rate_headers(grant))
+        await _end(ending, scope, receive, send)
+
+    async def _worked_off(
+        self,
+        dialect: Dialect,
+        order: Order,
+        refusal: Refusal | None,
+        arrived_at: float,
+        fault: Fault | None,
+        path: str,
+    ) -> Answer | Cut:
         if fault is Fault.LATE_BEFORE:
             await asyncio.sleep(self._simulation.settings.late_s)
         answer = self._outcome(dialect, order, refusal, arrived_at, fault)
@@ -63,13 +77,10 @@ class Front:
             delay_s += self._simulation.settings.late_s
         if delay_s:
             await asyncio.sleep(delay_s)
-        if answer is not None and grant is not None:
-            answer = answer._replace(headers=answer.headers + dialect.rate_headers(grant))
-        if answer is not None and fault is None:
-            await reply(send, answer)
-            return
-        assert fault is not None
-        await self._end(ended(fault, dialect, answer, scope["path"]), scope, receive, send)
+        if fault is not None:
+            return ended(fault, dialect, answer, path)
+        assert answer is not None
+        return answer
 
     def _outcome(
         self, dialect: Dialect, order: Order, refusal: Refusal | None, arrived_at: float, fault: Fault | None
@@ -87,15 +98,7 @@ class Front:
 
     def _throttled(self, dialect: Dialect, order: Order, grant: Grant) -> Answer:
         self._simulation.book.reject(order.provider, "429")
-        form = self._simulation.settings.retry_after_form
-        return dialect.throttled(retry_headers(form, grant.reset_s) + dialect.rate_headers(grant))
-
-    async def _end(self, ending: Answer | Cut, scope: Scope, receive: Receive, send: Send) -> None:
-        if isinstance(ending, Answer):
-            await reply(send, ending)
-            return
-        scope[WIRE].cut(ending.sent, reset=ending.reset)
-        await _gone(receive)
+        return dialect.throttled(retry_headers(self._simulation.settings.retry_after_form, grant.reset_s))
 
 
 async def read_body(receive: Receive) -> bytes | None:
@@ -115,6 +118,14 @@ async def reply(send: Send, answer: Answer) -> None:
     headers = [(b"content-type", answer.content_type), (b"content-length", length), *answer.headers]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})
+
+
+async def _end(ending: Answer | Cut, scope: Scope, receive: Receive, send: Send) -> None:
+    if isinstance(ending, Answer):
+        await reply(send, ending)
+        return
+    scope[WIRE].cut(ending.sent, reset=ending.reset)
+    await _gone(receive)
 
 
 async def _gone(receive: Receive) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.routing import Mount
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from batchcredit.sandbox import clicksend, fastmessage
@@ -101,7 +102,8 @@ class SandboxServer(uvicorn.Server):
 def _config(simulation: Simulation, server: SandboxServer) -> uvicorn.Config:
     send, sell = ClickSend(simulation), FastMessage(simulation)
     reads = [*ClickSendReads(simulation, send).routes(), *FastMessageReads(sell).routes()]
-    others = Starlette(routes=[*ControlDesk(simulation, server).routes(), *reads])
+    control = Mount("/_sandbox", ControlDesk(simulation, server).app())
+    others = Starlette(routes=[control, *reads])
     dialects: dict[tuple[str, str], Dialect] = {
         ("PUT", clicksend.TRANSFER_PATH): send,
         ("POST", fastmessage.TRANSFER_PATH): sell,
@@ -117,6 +119,7 @@ def _config(simulation: Simulation, server: SandboxServer) -> uvicorn.Config:
         server_header=False,
         proxy_headers=False,
         backlog=_BACKLOG,
+        timeout_keep_alive=simulation.settings.keep_alive_s,  # type: ignore[arg-type]
         timeout_graceful_shutdown=1,
     )
 

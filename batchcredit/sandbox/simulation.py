@@ -86,7 +86,7 @@ class Simulation:
     def move(
         self, order: Order, account: Account, cost: Decimal, credited: Decimal, arrived_at: float, fault: str
     ) -> None:
-        """Execute: `cost` leaves the login's wallet, `credited` reaches the client, the book has a new row."""
+        """Execute: `cost` leaves the login's wallet, `credited` reaches the client, the book has it."""
         wallet = self.accounts.wallet(order.provider, order.login)
         wallet.balance = EXACT.subtract(wallet.balance, cost)
         account.balance = EXACT.add(account.balance, credited)
@@ -94,7 +94,7 @@ class Simulation:
         self.book.execute(order, f"{credited:f}", arrived_at, fault, keep=self._keeps())
 
     def _keeps(self) -> bool:
-        return self.settings.keep_book == "full"
+        return self.settings.keep_book == "full" and not self.is_full()
 
     def _fault(self, order: Order, arrival: int) -> Fault | None:
         if self.script:
