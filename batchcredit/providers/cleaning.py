@@ -21,7 +21,7 @@ _INVISIBLE = re.compile(
 _MAIL = r"[^\s@<>()\[\],;:\"]+@[^\s@<>()\[\],;:\"]+"
 # A sum of money has no plus sign with eight digits before the point.
 _PHONE = r"(?<![\w+])\+ ?\(?\d(?:[ ()-]{0,2}\d){7,14}(?!\d|\.\d)"
-_KEY = r"(?<![A-Za-z0-9+/_=-])(?=[^\s0-9]*[0-9])(?=[^\sA-Za-z]*[A-Za-z])[A-Za-z0-9+/_=-]{20,}"
+_KEY = r"(?<![A-Za-z0-9+/_=-])(?=[A-Za-z+/_=-]*[0-9])(?=[0-9+/_=-]*[A-Za-z])[A-Za-z0-9+/_=-]{20,}"
 _PRIVATE = re.compile(f"{_MAIL}|{_PHONE}|{_KEY}")
 # Words too short for a key, without @ and +: the messages of every day take one look.
 _PLAIN = re.compile(r"(?:[A-Za-z0-9.,:;!?'()/_-]{1,19} )*[A-Za-z0-9.,:;!?'()/_-]{0,19}")
@@ -55,5 +55,6 @@ def _beginning(text: str) -> str:
 
 @lru_cache(maxsize=64)
 def _any_of(secrets: tuple[str, ...]) -> re.Pattern[str]:
-    longest_first = sorted(filter(None, secrets), key=len, reverse=True)
+    as_shown = {_SPACES.sub(" ", secret) for secret in secrets if secret}
+    longest_first = sorted(as_shown, key=len, reverse=True)
     return re.compile("|".join(map(re.escape, longest_first)) or r"(?!)", re.IGNORECASE)

@@ -181,12 +181,10 @@ def _verdict(account: str, status: int, envelope: _Envelope) -> tuple[Ruling, st
     refused = _refused(status, envelope)
     if refused is not None:
         return refused
-    client = _client(envelope.data)
-    if client is None:
+    credited = _user_id(envelope.data)
+    if credited is None:
         return Ruling.DOUBTFUL, "not_readable"
-    if client.account != account:
-        return Ruling.DOUBTFUL, "other_account"
-    return Ruling.CREDITED, ""
+    return (Ruling.CREDITED, "") if credited == account else (Ruling.DOUBTFUL, "other_account")
 
 
 def _refused(status: int, envelope: _Envelope) -> tuple[Ruling, str] | None:
@@ -220,16 +218,17 @@ def _lane_refusal(status: int, envelope: _Envelope) -> str:
 
 def _client(data: object) -> Client | None:
     """The client that an account object tells of; its other fields are personal and stay where they are."""
-    if not isinstance(data, dict) or (account := _user_id(data.get("user_id"))) is None:
+    if not isinstance(data, dict) or (account := _user_id(data)) is None:
         return None
     banned = data.get("banned") in (1, "1", True)
     return Client(account, balance=_balance(data), currency=_currency(data), banned=banned)
 
 
-def _user_id(value: object) -> str | None:
-    if isinstance(value, bool) or not isinstance(value, int | str):
+def _user_id(data: object) -> str | None:
+    user_id = data.get("user_id") if isinstance(data, dict) else None
+    if isinstance(user_id, bool) or not isinstance(user_id, int | str):
         return None
-    text = str(value)
+    text = str(user_id)
     return text if _USER_ID.fullmatch(text) else None
 
 

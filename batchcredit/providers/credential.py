@@ -20,9 +20,12 @@ def secret_of(key: str, given: SecretStr | None, file: Path | None) -> str:
         raise _refused(f"both {key} and {key}_file are set", f"keep one of {key} and {key}_file")
     if file is not None:
         return _read(key, file.expanduser())
-    if given is None or not given.get_secret_value():
+    secret = given.get_secret_value() if given is not None else ""
+    if not secret:
         raise _refused(f"{key} is missing", f"set {key} in the environment, or {key}_file = PATH")
-    return given.get_secret_value()
+    if not secret.isprintable():
+        raise _refused(f"{key} holds characters that can not be printed", "copy it anew")
+    return secret
 
 
 def readable_by_others(mode: int) -> bool:

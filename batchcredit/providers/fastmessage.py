@@ -191,9 +191,11 @@ def _credited(status: int, said: _Said, message: str) -> Judgement:
 
 def _adds_up(before: Decimal, units: Decimal, after: Decimal) -> bool:
     """Whether the balance grew by `units`, at the coarsest precision printed, which may be rounded or cut."""
-    step = max(Decimal(1).scaleb(_exponent(number)) for number in (before, units, after))
     grown = EXACT.subtract(after, before)
-    return units > 0 and any(
+    if units <= 0 or grown == units:
+        return units > 0
+    step = max((before, units, after), key=_exponent)
+    return any(
         grown.quantize(step, rounding, EXACT) == units.quantize(step, rounding, EXACT)
         for rounding in (ROUND_HALF_UP, ROUND_DOWN)
     )
