@@ -150,7 +150,7 @@ class ClickSend(Provider):
             return data
         rows, last_page = data.get("data"), data.get("last_page")
         clients = [_client(row) for row in rows] if isinstance(rows, list) else [None]
-        if not isinstance(last_page, int) or None in clients:
+        if not isinstance(last_page, int) or last_page < 1 or None in clients:
             return Refusal("not_readable", "the answer is no list of clients")
         return ClientPage(tuple(client for client in clients if client), last_page)
 

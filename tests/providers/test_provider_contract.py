@@ -94,8 +94,22 @@ values = st.recursive(
     max_leaves=6,
 )
 names = st.sampled_from(
-    ["http_code", "response_code", "response_msg", "data", "user_id", "balance", "responses", "response-code"]
-    + ["respose-code", "response-description", "prev-balance", "sms-units", "credit", "last_page"]
+    [
+        "http_code",
+        "response_code",
+        "response_msg",
+        "data",
+        "user_id",
+        "balance",
+        "last_page",
+        "credit",
+        "responses",
+        "response-code",
+        "respose-code",
+        "response-description",
+        "prev-balance",
+        "sms-units",
+    ]
 )
 # "new-balance" is left out: with it chance could write a true success.
 nearly = st.dictionaries(names, values | st.sampled_from([200, "200", "SUCCESS", 401, 1005]), max_size=6)
