@@ -1,0 +1,103 @@
+"""One transfer on its way: the order of one attempt.
+
+A place in flight, then the rate token, then the durable intent, then the request at once, then the durable
+ending. So a crash costs at most as many rows in doubt as requests were in flight.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import anyio
+
+from batchcredit import host
+from batchcredit.engine.backoff import connect_wait_s
+from batchcredit.engine.judgement import Ending, Judged, given_up, judge
+from batchcredit.engine.lane import Lane
+from batchcredit.engine.queue import Job
+from batchcredit.engine.wire import Exchange
+from batchcredit.ledger.base import Claim, NotClaimed, Pause, Settle
+from batchcredit.ledger.journal import Journal
+from batchcredit.transfer import Event
+
+#: An intent that is older when its turn to send comes is not sent.
+INTENT_MOST_S = 2.0
+
+#: What a listener hears of each ending that is durable.
+Listener = Callable[[Lane, Job, Judged, int], None]
+
+
+@dataclass(slots=True)
+class Delivery:
+    """Delivers transfers of one batch through one lane."""
+
+    batch: int
+    lane: Lane
+    journal: Journal
+    listener: Listener | None = None
+
+    async def attempt(self, job: Job) -> float | None:
+        """Make one attempt, if the lane lets it. The loop time of the next one, or None when the row has
+        ended for this run."""
+        if not await self.lane.admit(job.transfer.id):
+            return None
+        try:
+            await self.lane.pace.turn()
+            if not self.lane.may_send():
+                return anyio.current_time()
+            return await self._claimed_attempt(job)
+        finally:
+            self.lane.release()
+
+    async def _claimed_attempt(self, job: Job) -> float | None:
+        claimed = await self.journal.claim(Claim(self.batch, self.lane.record.id, job.transfer))
+        if isinstance(claimed, NotClaimed):
+            self.lane.held()
+            return None
+        started = time.monotonic()
+        await self.lane.pace.window()
+        exchange, judged = await self._send(job, claimed.boot_s)
+        duration_ms = round((time.monotonic() - started) * 1000)
+        return await self._settle(job, exchange, judged, duration_ms)
+
+    async def _send(self, job: Job, intent_boot_s: float) -> tuple[Exchange, Judged]:
+        if host.boot_s() - intent_boot_s > INTENT_MOST_S:
+            stale = Outcome(
+                Event.RETRY, "stale_intent", message="the machine stood still before the request left"
+            )
+            return Exchange(sent=False), Judged(Ending.UNCONNECTED, stale)
+        request = self.lane.provider.transfer(job.transfer)
+        exchange = await self.lane.wire.exchange(request, self.lane.policy.timeout_s)
+        return exchange, judge(self.lane.provider, job.transfer, exchange)
+
+    async def _settle(self, job: Job, exchange: Exchange, judged: Judged, duration_ms: int) -> float | None:
+        judged = self._counted(job, judged)
+        retry = judged.outcome.event is Event.RETRY
+        wait_s = connect_wait_s(job.tries, self.lane.dice) if job.tries and retry else 0.0
+        not_before_ms = host.now_ms() + round(wait_s * 1000) if retry else 0
+        await self.journal.settle(
+            Settle(self.batch, job.transfer, judged.outcome, duration_ms, not_before_ms)
+        )
+        await self._draw_consequences(job, exchange, judged, duration_ms)
+        return anyio.current_time() + wait_s if retry else None
+
+    def _counted(self, job: Job, judged: Judged) -> Judged:
+        """Count a try that failed to connect, while the lane as a whole is reachable."""
+        if judged.ending is not Ending.UNCONNECTED or self.lane.probing:
+            return judged
+        job.tries += 1
+        return given_up(judged) if job.tries >= self.lane.policy.attempts else judged
+
+    async def _draw_consequences(
+        self, job: Job, exchange: Exchange, judged: Judged, duration_ms: int
+    ) -> None:
+        lane = self.lane
+        lane.meter.settled(job.transfer, judged.outcome, duration_ms)
+        halted = lane.halted
+        pause_s = lane.heard(judged, exchange, job.transfer.id)
+        if self.listener:
+            self.listener(lane, job, judged, duration_ms)
+        if lane.halted and not halted:
+            await self.journal.halt(self.batch, lane.record.id, lane.halted.reason, lane.halted.message)
+        if pause_s:
+            await self.journal.pause(Pause(lane.record.id, host.now_ms() + round(pause_s * 1000)))

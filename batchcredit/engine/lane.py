@@ -1,0 +1,205 @@
+"""One lane while rows go through it: who may start now, and what its endings mean for those that follow.
+
+Everything here happens in one event loop and without waiting, except `admit`.
+"""
+
+import random
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+
+import anyio
+
+from batchcredit import host
+from batchcredit.engine.backoff import connect_wait_s, pause_s
+from batchcredit.engine.judgement import Ending, Judged
+from batchcredit.engine.limiter import Pace
+from batchcredit.engine.meter import Meter
+from batchcredit.engine.wire import Exchange, Wire
+from batchcredit.ledger.base import LaneRecord
+from batchcredit.providers.base import Provider
+
+#: So many pauses without a success in between halt the lane.
+PAUSES_MOST = 10
+
+
+@dataclass(frozen=True, slots=True)
+class LanePolicy:
+    """What a profile says about a lane."""
+
+    concurrency: int
+    timeout_s: float
+    attempts: int
+    in_doubt_limit: int
+    max_pause_s: float
+    outage_wait_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Halt:
+    """Why a lane sends nothing more in this run: its rows are not sent for this reason."""
+
+    reason: str
+    message: str
+
+
+class LaneState(StrEnum):
+    """What a person is told about a lane."""
+
+    SENDING = "sending"
+    PAUSED = "paused"
+    PROBING = "unreachable"
+    CAREFUL = "one at a time"
+    HALTED = "halted"
+
+
+@dataclass(slots=True)
+class Lane:
+    """The gate of one lane. `dice` makes the jitter."""
+
+    profile: str
+    record: LaneRecord
+    provider: Provider
+    wire: Wire
+    pace: Pace
+    policy: LanePolicy
+    dice: random.Random
+    rows: int = 0
+    meter: Meter = field(default_factory=Meter)
+    halted: Halt | None = None
+    closed: bool = False
+    paused_until: float = 0.0
+    _in_flight: int = 0
+    _careful: bool = False
+    _doubts: int = 0
+    _pauses: int = 0
+    _unconnected: int = 0
+    _outage_since: float | None = None
+    _prober: int | None = None  # the one row that probes an unreachable lane
+    _changed: anyio.Event = field(default_factory=anyio.Event)
+
+    @property
+    def state(self) -> LaneState:
+        if self.halted:
+            return LaneState.HALTED
+        if self._outage_since is not None:
+            return LaneState.PROBING
+        if self.paused_until > anyio.current_time():
+            return LaneState.PAUSED
+        return LaneState.CAREFUL if self._careful else LaneState.SENDING
+
+    @property
+    def probing(self) -> bool:
+        """Whether the lane is unreachable: its attempts then count against no row."""
+        return self._outage_since is not None
+
+    @property
+    def width(self) -> int:
+        """How many requests may be in flight now."""
+        return 1 if self._careful or self.probing else self.policy.concurrency
+
+    def may_send(self) -> bool:
+        """Whether a request may still leave, asked again after each wait."""
+        return not self.closed and self.halted is None and self.paused_until <= anyio.current_time()
+
+    async def admit(self, transfer_id: int) -> bool:
+        """Wait for a place in flight; False when there will be none in this run."""
+        while not self.closed and self.halted is None:
+            wait_s = self.paused_until - anyio.current_time()
+            may_probe = self._prober in (None, transfer_id)
+            if wait_s <= 0 and self._in_flight < self.width and may_probe:
+                self._in_flight += 1
+                return True
+            changed = self._changed
+            with anyio.move_on_after(wait_s if wait_s > 0 else None):
+                await changed.wait()
+        return False
+
+    def release(self) -> None:
+        """Give the place back."""
+        self._in_flight -= 1
+        self._notify()
+
+    def close(self) -> None:
+        """No new request starts; those in flight are heard out."""
+        self.closed = True
+        self._notify()
+
+    def held(self) -> None:
+        """A claim was not granted; another row may probe."""
+        self.meter.held += 1
+        self._prober = None
+
+    def pause(self, seconds: float) -> None:
+        """No request for so long, as the provider asked or as the ledger remembers."""
+        self.paused_until = max(self.paused_until, anyio.current_time() + seconds)
+
+    def heard(self, judged: Judged, exchange: Exchange, transfer_id: int) -> float:
+        """Draw the consequences of an ending that is durable; called in commit order. The seconds of the pause
+        that the provider asked for by it, or 0."""
+        asked_s = 0.0
+        match judged.ending:
+            case Ending.DEFINITE | Ending.LANE_REFUSED:
+                self._answered()
+                self._careful, self._doubts, self._pauses = False, 0, 0
+            case Ending.DOUBTFUL:
+                self._answered()
+                self._doubted()
+            case Ending.THROTTLED:
+                self._answered()
+                asked_s = self._throttled(exchange)
+            case Ending.UNCONNECTED:
+                self._failed_to_connect(transfer_id)
+            case Ending.STALE:
+                pass  # says nothing about the lane
+        if judged.halts:
+            self._halt(judged.outcome.reason, judged.outcome.message)
+        self._notify()
+        return asked_s
+
+    def _answered(self) -> None:
+        self._unconnected, self._outage_since, self._prober = 0, None, None
+
+    def _doubted(self) -> None:
+        self._careful = True
+        self._doubts += 1
+        if self._doubts >= self.policy.in_doubt_limit:
+            self._halt("in_doubt_limit", f"{self._doubts} endings in a row are in doubt")
+
+    def _throttled(self, exchange: Exchange) -> float:
+        assert exchange.answer is not None
+        if self.paused_until > anyio.current_time():
+            return 0.0  # the pause at hand was asked for by a request that left with this one
+        wait_s = pause_s(exchange.answer.headers, self._pauses, datetime.now(UTC))
+        self._pauses += 1
+        if wait_s > self.policy.max_pause_s:
+            self._halt(
+                "rate_limited", f"the provider asks for a pause of {wait_s:.0f} s, more than max_pause"
+            )
+        elif self._pauses > PAUSES_MOST:
+            self._halt("rate_limited", f"{PAUSES_MOST} pauses without a success in between")
+        else:
+            self.pause(wait_s)
+            return wait_s
+        return 0.0
+
+    def _failed_to_connect(self, transfer_id: int) -> None:
+        self._unconnected += 1
+        if self._outage_since is None and self._unconnected >= self.policy.concurrency:
+            self._outage_since = host.boot_s()
+        if self._outage_since is not None:
+            self._probe_again(host.boot_s() - self._outage_since, transfer_id)
+
+    def _probe_again(self, outage_s: float, transfer_id: int) -> None:
+        if outage_s >= self.policy.outage_wait_s:
+            self._halt("unreachable", f"no connection for {outage_s:.0f} s")
+        self._prober = transfer_id
+        self.pause(connect_wait_s(1 + self._unconnected - self.policy.concurrency, self.dice))
+
+    def _halt(self, reason: str, message: str) -> None:
+        if self.halted is None:
+            self.halted = Halt(reason, message)
+
+    def _notify(self) -> None:
+        self._changed.set()
+        self._changed = anyio.Event()

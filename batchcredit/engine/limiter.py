@@ -1,0 +1,69 @@
+"""The pace of one lane: requests evenly spaced, and never more than the rate in any window of its period."""
+
+from collections import deque
+from dataclasses import dataclass
+from fractions import Fraction
+
+import anyio
+from aiolimiter import AsyncLimiter
+
+#: From this rate on tokens come a few at a time: a timer can't be relied on to fire more often.
+SMOOTH_BELOW_PER_S = 50
+BURST_S = 0.02
+
+#: Spacing is this much wider than the rate asks for, so that the window below has rarely to hold anyone up.
+SLACK = 1.004
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """At most `count` requests in any `period_s` seconds."""
+
+    count: float
+    period_s: float
+
+    @property
+    def per_s(self) -> float:
+        return self.count / self.period_s
+
+
+#: The window is watched over so many requests at the most; a longer one is cut in proportion.
+WINDOW_MOST = 1_000
+
+
+class Pace:
+    """Hands out turns. Unused time is not saved up: aiolimiter's bucket holds one spacing, or 20 ms."""
+
+    def __init__(self, rate: Rate | None, wait_s: float = 0.0) -> None:
+        """`wait_s`: how long the first turn waits, because the lane was used just before we started."""
+        self._first_at = anyio.current_time() + wait_s
+        self._limiter = _limiter(rate) if rate else None
+        requests = min(WINDOW_MOST, Fraction(rate.count).limit_denominator(1000).numerator) if rate else 0
+        self._window_s = requests / rate.per_s if rate else 0.0
+        self._sent: deque[float] = deque(maxlen=requests)
+
+    async def turn(self) -> None:
+        """Wait for a token."""
+        if self._limiter:
+            await anyio.sleep_until(self._first_at)
+            await self._limiter.acquire()
+
+    async def window(self) -> None:
+        """Wait until the window has room; called as the last thing before a request leaves.
+
+        What comes between a token and its request takes longer for one than for another, so evenly spaced
+        tokens alone don't keep evenly spaced requests.
+        """
+        while self._sent and len(self._sent) == self._sent.maxlen:
+            wait_s = self._sent[0] + self._window_s - anyio.current_time()
+            if wait_s <= 0:
+                break
+            await anyio.sleep(wait_s)
+        self._sent.append(anyio.current_time())
+
+
+def _limiter(rate: Rate) -> AsyncLimiter:
+    per_s = rate.per_s / SLACK
+    if per_s < SMOOTH_BELOW_PER_S:
+        return AsyncLimiter(1, 1 / per_s)
+    return AsyncLimiter(per_s * BURST_S, BURST_S)

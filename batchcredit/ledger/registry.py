@@ -1,0 +1,53 @@
+"""From a ledger's URL to a ledger."""
+
+from pathlib import Path
+
+from batchcredit.errors import RefusedError
+from batchcredit.ledger.base import Ledger, LedgerReader
+
+_SQLITE = "sqlite:///"
+
+
+def sqlite_path(url: str) -> Path:
+    """The file of a `sqlite:///path` URL; a RefusedError for any other."""
+    if url.startswith("postgresql://"):
+        raise _refused(f"{_scheme(url)} ledgers are not supported by this version")
+    if not url.startswith(_SQLITE) or len(url) == len(_SQLITE):
+        raise _refused(f"a ledger is named sqlite:///path/ledger.db, not {_scheme(url)}")
+    return Path(url.removeprefix(_SQLITE)).expanduser().absolute()
+
+
+def _scheme(url: str) -> str:
+    """What may be shown of a URL that could hold a password."""
+    return url.partition("://")[0] + "://..." if "://" in url else url
+
+
+def _refused(problem: str) -> RefusedError:
+    return RefusedError(problem, reason="settings", cure="Use --ledger sqlite:///path/ledger.db")
+
+
+def exists(url: str) -> bool:
+    """Whether this ledger was ever opened for sending."""
+    path = sqlite_path(url)
+    return path.exists() and path.stat().st_size > 0
+
+
+def hold(url: str, command: str) -> Ledger:
+    """Open a ledger for sending or deciding, made new if need be; `command` is told to whoever comes next."""
+    from batchcredit.ledger.sqlite import SqliteLedger
+
+    return SqliteLedger.hold(sqlite_path(url), command)
+
+
+def read(url: str) -> LedgerReader:
+    """Open a ledger to ask it something; it must exist."""
+    from batchcredit.ledger.sqlite_reader import SqliteReader
+
+    path = sqlite_path(url)
+    if not exists(url):
+        raise RefusedError(
+            f"there is no ledger at {path} yet",
+            reason="no_ledger",
+            cure="Run a batch first, or name the ledger with --ledger sqlite:///path/ledger.db",
+        )
+    return SqliteReader.open(path)
