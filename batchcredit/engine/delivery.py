@@ -62,10 +62,7 @@ class Delivery:
 
     async def _send(self, job: Job, intent_boot_s: float) -> tuple[Exchange, Judged]:
         if host.boot_s() - intent_boot_s > INTENT_MOST_S:
-            stale = Outcome(
-                Event.RETRY, "stale_intent", message="the machine stood still before the request left"
-            )
-            return Exchange(sent=False), Judged(Ending.UNCONNECTED, stale)
+            return Exchange(sent=False), stale()
         request = self.lane.provider.transfer(job.transfer)
         exchange = await self.lane.wire.exchange(request, self.lane.policy.timeout_s)
         return exchange, judge(self.lane.provider, job.transfer, exchange)

@@ -135,8 +135,8 @@ class Lane:
         self.paused_until = max(self.paused_until, anyio.current_time() + seconds)
 
     def heard(self, judged: Judged, exchange: Exchange, transfer_id: int) -> float:
-        """Draw the consequences of an ending that is durable; called in commit order. The seconds of the pause
-        that the provider asked for by it, or 0."""
+        """Draw the consequences of an ending that is durable; called in commit order. How many seconds of
+        pause the provider asked for by it, or 0."""
         asked_s = 0.0
         match judged.ending:
             case Ending.DEFINITE | Ending.LANE_REFUSED:
