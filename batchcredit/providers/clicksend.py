@@ -172,7 +172,9 @@ def _envelope(body: bytes) -> _Envelope | None:
     if said is None:
         return None
     http_code, code, message = said.get("http_code"), said.get("response_code"), said.get("response_msg", "")
-    if not isinstance(http_code, int) or not isinstance(code, str) or not isinstance(message, str):
+    if isinstance(http_code, bool) or not isinstance(http_code, int):
+        return None
+    if not isinstance(code, str) or not isinstance(message, str):
         return None
     return _Envelope(http_code, code, message, said.get("data"))
 

@@ -145,9 +145,19 @@ def test_what_proves_nothing_is_doubtful(status: int, body: bytes, reason: str) 
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 400, 401, 403, 404, 413, 418, 422])
-def test_an_answer_of_somebody_else_halts(status: int) -> None:
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"error":"blocked by policy"}',
+        envelope(True, "X"),
+        envelope("400", "X"),
+        envelope(400, 7),
+        b"<html>",
+    ],
+)
+def test_an_answer_of_somebody_else_halts(status: int, body: bytes) -> None:
     """A redirect, or a 4xx without the envelope, is no answer of the vendor's: the lane halts at once."""
-    judgement = judged(status, b'{"error":"blocked by policy"}')
+    judgement = judged(status, body)
     assert (judgement.ruling, judgement.reason, judgement.halts) == (Ruling.DOUBTFUL, "foreign_answer", True)
 
 
