@@ -1,0 +1,26 @@
+"""The way in: a file becomes validated rows, or is refused with its cure, before a cent can move."""
+
+from batchcredit.reader.examine import examine
+from batchcredit.reader.invalid_file import write_invalid
+from batchcredit.reader.problems import PROBLEMS, Problem
+from batchcredit.reader.rules import ProfileRules, ReadOptions
+from batchcredit.reader.survey import Example, ProblemCount, Survey, Total, Twin, Twins
+from batchcredit.reader.validate import Chunk
+from batchcredit.reader.worksheet import Worksheet
+
+__all__ = [
+    "PROBLEMS",
+    "Chunk",
+    "Example",
+    "Problem",
+    "ProblemCount",
+    "ProfileRules",
+    "ReadOptions",
+    "Survey",
+    "Total",
+    "Twin",
+    "Twins",
+    "Worksheet",
+    "examine",
+    "write_invalid",
+]

@@ -1,0 +1,70 @@
+"""One pass over a batch file: everything that can be known of it before any of it is enrolled."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from batchcredit.reader import identity
+from batchcredit.reader.rules import ProfileRules, ReadOptions
+from batchcredit.reader.sorting import SpillSort
+from batchcredit.reader.survey import Survey
+from batchcredit.reader.table import refused
+from batchcredit.reader.tally import Tally
+from batchcredit.reader.twins import TwinSearch
+from batchcredit.reader.worksheet import Worksheet, storing
+
+
+def examine(
+    path: Path,
+    options: ReadOptions,
+    profiles: Mapping[str, ProfileRules],
+    worksheet: Worksheet,
+    progress: Callable[[int], None] | None = None,
+) -> Survey:
+    """Reads all of `path` into `worksheet` and says what is in it. `progress` is told the rows so far.
+
+    Raises RefusedError where the file as a whole can not be a batch: no such file, another format, a broken
+    record, a missing column, no data row, a total line. Invalid rows and duplicates are counted, not raised.
+    """
+    source = worksheet.open(path, options, profiles)
+    tally = Tally(profiles)
+    lines = SpillSort(worksheet.folder / "lines", "line")
+    twins = TwinSearch(worksheet.folder)
+    with storing("sort the rows in the temporary folder"):
+        for chunk in source.chunks():
+            tally.add(chunk)
+            lines.add(identity.lines(chunk.rows))
+            twins.add(chunk.rows)
+            if progress is not None:
+                progress(tally.rows)
+        _refuse_no_rows(path, tally)
+        _refuse_total_line(path, tally)
+        duplicates, references = twins.found(worksheet)
+        content = identity.digest(lines.pieces())
+    return Survey(
+        rows=tally.rows,
+        valid=tally.valid,
+        problems=tally.problems(),
+        totals=tally.totals(),
+        content=content,
+        duplicates=duplicates,
+        duplicate_references=references,
+        notes=source.header.notes,
+    )
+
+
+def _refuse_no_rows(path: Path, tally: Tally) -> None:
+    if not tally.rows:
+        raise refused(path, "there is a header and no data row", "no_rows", "check that the export ended")
+
+
+def _refuse_total_line(path: Path, tally: Tally) -> None:
+    last = tally.total_line()
+    if last is not None:
+        line = "" if last["line"] is None else f" (line {last['line']})"
+        raise refused(
+            path,
+            f"row {last['row']}{line}: the last amount, {last['amount']}, is the sum of the others: "
+            "this looks like a total line",
+            "total_line",
+            "delete it; if it is a transfer, move the row away from the end",
+        )

@@ -1,0 +1,54 @@
+"""The file of all bad rows, for the person who mends them."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import polars as pl
+
+from batchcredit.errors import RefusedError
+from batchcredit.reader.cures import cure_of
+from batchcredit.reader.rules import ProfileRules
+from batchcredit.reader.validate import Chunk
+from batchcredit.reader.worksheet import Worksheet, storing
+
+
+def write_invalid(worksheet: Worksheet, path: Path) -> int:
+    """Writes every invalid row to `path`: the input's columns, then row, line, problem, column, cure.
+
+    Returns how many. The file is written whole or not at all, replaces an earlier one, and can be mended and
+    given to `run`: the five columns are then left out. Cells are not guarded against spreadsheet formulas,
+    because they have to come back as they were. Raises StorageError, or RefusedError if `path` is the input.
+    """
+    if path.exists() and path.samefile(worksheet.source.path):
+        raise RefusedError(f"{path.name} is the input itself", reason="usage", cure="name another file")
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with storing(f"write {path.name}"):
+        try:
+            count = _write(worksheet, draft)
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+    return count
+
+
+def _write(worksheet: Worksheet, draft: Path) -> int:
+    count = 0
+    with draft.open("wb") as file:
+        for chunk in worksheet.chunks():
+            bad = _bad_rows(chunk, worksheet.source.profiles)
+            bad.write_csv(file, include_header=not count and not file.tell())
+            count += bad.height
+        file.flush()
+        os.fsync(file.fileno())
+    return count
+
+
+def _bad_rows(chunk: Chunk, profiles: Mapping[str, ProfileRules]) -> pl.DataFrame:
+    rows = chunk.rows.filter(pl.col("problem").is_not_null())
+    cells = chunk.cells.filter(chunk.rows["problem"].is_not_null())
+    pairs = rows.select("problem", "provider").unique()
+    cures = [cure_of(problem, provider, profiles) for problem, provider in pairs.iter_rows()]
+    pairs = pairs.with_columns(cure=pl.Series(cures, dtype=pl.String))
+    told = rows.join(pairs, on=["problem", "provider"], how="left", maintain_order="left")
+    return cells.hstack(told.select("row", "line", "problem", "column", "cure"))

@@ -1,0 +1,90 @@
+"""A path as a table: which format it is, whether it can be read at all, and whether it is a batch."""
+
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from batchcredit.reader.csv_table import CsvTable
+from batchcredit.reader.header import RESULTS_COLUMNS, Header, understand
+from batchcredit.reader.parquet_table import ParquetTable
+from batchcredit.reader.rules import ProfileRules, ReadOptions, check_options
+from batchcredit.reader.table import Table, refused
+from batchcredit.reader.validate import Chunk, Validator
+
+_SHEETS = (".xlsx", ".xlsm", ".xls", ".ods", ".numbers")
+
+
+class Source:
+    """An open batch file. `copy` is what is read, where a private copy stands for the file that is named."""
+
+    def __init__(
+        self,
+        path: Path,
+        options: ReadOptions,
+        profiles: Mapping[str, ProfileRules],
+        copy: Path | None = None,
+    ) -> None:
+        check_options(options, profiles)
+        self.path, self.profiles = path, profiles
+        self.table = _open_table(path, copy or path)
+        _refuse_results(self.table)
+        self.header: Header = understand(path, self.table.schema, options, profiles)
+        self._validator = Validator(self.header, options, profiles)
+
+    def chunks(self) -> Iterator[Chunk]:
+        """All rows, validated, in order; RefusedError where the file is broken."""
+        for block in self.table.blocks():
+            yield self._validator.chunk(block)
+
+
+def check_readable(path: Path) -> None:
+    """Refuses what is no file of a format that can be read here."""
+    _check_format(path)
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError as error:
+        raise refused(path, "there is no such file", "no_file", f"looked in {path.parent}") from error
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    if stat.S_ISDIR(mode):
+        raise refused(path, "this is a folder", "no_file", "name one file")
+    if not stat.S_ISREG(mode):
+        raise refused(path, "this is no regular file", "no_file", "save what it gives to a file first")
+    if not os.access(path, os.R_OK):
+        raise _unreadable(path, PermissionError("permission denied"))
+
+
+def _unreadable(path: Path, error: OSError) -> Exception:
+    return refused(path, f"can not be read: {error.strerror or error}", "no_file", "check its permissions")
+
+
+def _check_format(path: Path) -> None:
+    name = path.name.lower()
+    if name.endswith((".csv", ".csv.gz", ".parquet")):
+        return
+    cure = (
+        "save it as CSV (UTF-8) or Parquet" if name.endswith(_SHEETS) else "it reads .csv, .csv.gz, .parquet"
+    )
+    raise refused(
+        path, f"files of the kind {path.suffix or 'without ending'!r} are not read", "file_kind", cure
+    )
+
+
+def _open_table(path: Path, copy: Path) -> Table:
+    check_readable(path)
+    name = path.name.lower()
+    return ParquetTable(copy, path) if name.endswith(".parquet") else CsvTable(copy, path)
+
+
+def _refuse_results(table: Table) -> None:
+    if not set(RESULTS_COLUMNS) <= set(table.schema):
+        return
+    first = next(iter(table.blocks()), None)
+    batch = str(first.cells["batch"][0]).removeprefix("'") if first else "BATCH"
+    raise refused(
+        table.path,
+        f"this is the results file of batch {batch}",
+        "results_file",
+        f"to send what is left: batchcredit resume {batch}",
+    )

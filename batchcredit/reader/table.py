@@ -1,0 +1,38 @@
+"""A file as a table: a header, and blocks of cells as they stand. Each format has one implementation."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from batchcredit.errors import RefusedError
+
+#: More rows than this are refused: row numbers are 32 bits wide in the worksheet.
+MAX_ROWS = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some rows in a row. `lines` has the line of each in the file, None where the format has no lines."""
+
+    first_row: int
+    lines: pl.Series | None
+    cells: pl.DataFrame
+
+
+class Table(ABC):
+    """An open input. `schema` names the columns as the file does, each with the dtype of its cells."""
+
+    path: Path  # as the user named it: for messages
+    schema: pl.Schema
+
+    @abstractmethod
+    def blocks(self) -> Iterator[Block]:
+        """The data rows, in order, in blocks of bounded size. May be asked for again."""
+
+
+def refused(path: Path, problem: str, reason: str, cure: str) -> RefusedError:
+    """The refusal of a whole file, named."""
+    return RefusedError(f"{path.name}: {problem}", reason=reason, cure=cure)

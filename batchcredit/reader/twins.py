@@ -1,0 +1,108 @@
+"""Rows of one file that ask for the same money twice, found without holding the file.
+
+Rows are compared by two 64-bit hashes of what makes them equal: that two of a billion rows agree in both by
+chance is less likely than 1e-20, and would refuse a batch, not pay one.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from batchcredit.reader.sorting import SpillSort
+from batchcredit.reader.survey import SHOWN, Twin, Twins
+from batchcredit.reader.worksheet import Worksheet
+
+_CONTENT = ("provider", "account_key", "amount", "currency")
+_SEEDS = (0x5EED, 0xF00D)
+
+
+class TwinSearch:
+    """Takes the rows chunk by chunk; finds equal content and equal references at the end."""
+
+    def __init__(self, folder: Path) -> None:
+        self._contents = SpillSort(folder / "contents", "hash")
+        self._references = SpillSort(folder / "references", "hash")
+
+    def add(self, rows: pl.DataFrame) -> None:
+        """Takes a chunk's rows. Invalid ones have a reference to be compared, and no content."""
+        reference = pl.col("reference")
+        hashed = rows.select(
+            "row",
+            *_hashes(pl.struct(_CONTENT), "hash", "check"),
+            *_hashes(reference, "told", "told_check"),
+            valid=pl.col("problem").is_null(),
+            bare=reference == "",
+        )
+        contents = hashed.filter("valid").select(
+            "hash", "check", "row", told=pl.when(~pl.col("bare")).then("told")
+        )
+        self._contents.add(contents)
+        if not hashed["bare"].all():
+            named = hashed.filter(~pl.col("bare"))
+            self._references.add(named.select("row", hash="told", check="told_check"))
+
+    def found(self, worksheet: Worksheet) -> tuple[Twins, Twins]:
+        """Equal rows that no references tell apart, and rows that share a reference."""
+        contents = _collected(map(_equal_contents, self._contents.pieces()))
+        references = _collected(map(_equal_references, self._references.pieces()))
+        return _shown(worksheet, *contents), _shown(worksheet, *references)
+
+
+def _hashes(what: pl.Expr, *names: str) -> list[pl.Expr]:
+    return [what.hash(seed).alias(name) for seed, name in zip(_SEEDS, names, strict=True)]
+
+
+def _equal_contents(piece: pl.DataFrame) -> pl.DataFrame:
+    """row and first_row of each row that repeats an earlier one. Equal references are found as such."""
+    same = ("hash", "check")
+    row, bare = pl.col("row"), pl.col("told").is_null()
+    many = piece.filter(pl.col("hash").is_duplicated())
+    first = many.with_columns(first=row.min().over(same), first_bare=row.filter(bare).min().over(same))
+    # A row without a reference repeats any earlier one; a row with one repeats an earlier one without.
+    return first.select("row", first_row=pl.when(bare).then("first").otherwise("first_bare")).filter(
+        pl.col("first_row") < row
+    )
+
+
+def _equal_references(piece: pl.DataFrame) -> pl.DataFrame:
+    row = pl.col("row")
+    many = piece.filter(pl.col("hash").is_duplicated())
+    return many.select("row", first_row=row.min().over("hash", "check")).filter(pl.col("first_row") < row)
+
+
+def _collected(found: Iterable[pl.DataFrame]) -> tuple[int, pl.DataFrame]:
+    """How many, and the first few of them."""
+    count, first = 0, pl.DataFrame(schema={"row": pl.UInt32, "first_row": pl.UInt32})
+    for piece in found:
+        count += piece.height
+        first = pl.concat([first, piece.bottom_k(SHOWN, by="row")]).bottom_k(SHOWN, by="row")
+    return count, first.sort("row")
+
+
+def _shown(worksheet: Worksheet, count: int, pairs: pl.DataFrame) -> Twins:
+    """The rows themselves are read again: only a file with twins pays for it."""
+    if not count:
+        return Twins()
+    wanted = set(pairs["row"]) | set(pairs["first_row"])
+    rows: dict[int, dict[str, Any]] = {}
+    for chunk in worksheet.chunks():
+        for row in chunk.rows.filter(pl.col("row").is_in(wanted)).iter_rows(named=True):
+            rows[row["row"]] = row
+        if len(rows) == len(wanted):
+            break
+    twins = (_twin(rows[row], rows[first]) for row, first in pairs.iter_rows())
+    return Twins(count, tuple(twins))
+
+
+def _twin(row: dict[str, Any], first: dict[str, Any]) -> Twin:
+    return Twin(
+        row=row["row"],
+        line=row["line"],
+        first_row=first["row"],
+        first_line=first["line"],
+        account=row["account"],
+        amount=row["amount"],
+        reference=row["reference"],
+    )

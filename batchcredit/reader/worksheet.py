@@ -1,0 +1,80 @@
+"""A private folder that holds a batch while it is examined: left of the ledger it can still be refused."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import polars as pl
+
+from batchcredit.errors import StorageError
+from batchcredit.reader.rules import ProfileRules, ReadOptions
+from batchcredit.reader.source import Source, check_readable
+from batchcredit.reader.validate import Chunk
+
+
+class Worksheet:
+    """A temporary folder, for the owner's eyes only, that removes itself.
+
+    It holds a copy of the input, so that what is enrolled and written later is what was examined, whatever
+    happens to the file meanwhile; and what is sorted on disk because it should not be held in memory.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        with storing("make the temporary folder"):
+            self.folder = Path(tempfile.mkdtemp(prefix="batchcredit-", dir=folder))
+        self._source: Source | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.remove()
+
+    def remove(self) -> None:
+        """Removes the folder and all that is in it."""
+        self._source = None
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def open(self, path: Path, options: ReadOptions, profiles: Mapping[str, ProfileRules]) -> Source:
+        """Copies `path` here and opens the copy. Raises RefusedError for what is no batch file."""
+        check_readable(path)
+        copy = self.folder / f"input{''.join(path.suffixes[-2:]).lower()}"
+        with storing("copy the input to the temporary folder"):
+            shutil.copyfile(path, copy)
+        self._source = Source(path, options, profiles, copy)
+        return self._source
+
+    @property
+    def source(self) -> Source:
+        """The batch that was opened here."""
+        assert self._source is not None
+        return self._source
+
+    @property
+    def schema(self) -> pl.Schema:
+        """Names and dtypes of `Chunk.cells`: the columns with which the results begin."""
+        table = self.source.table.schema
+        return pl.Schema({name: table[was] for was, name in self.source.header.carried.items()})
+
+    def chunks(self) -> Iterator[Chunk]:
+        """The examined rows again, in order."""
+        return self.source.chunks()
+
+
+@contextmanager
+def storing(what: str) -> Iterator[None]:
+    """Turns a full or unwritable disk into a StorageError that says what was being done."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"could not {what}: {error.strerror or error}",
+            reason="storage",
+            cure="free some space there, or set TMPDIR to a folder with more",
+        ) from error
