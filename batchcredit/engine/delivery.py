@@ -12,7 +12,7 @@ import anyio
 
 from batchcredit import host
 from batchcredit.engine.backoff import connect_wait_s
-from batchcredit.engine.judgement import Ending, Judged, given_up, judge
+from batchcredit.engine.judgement import Ending, Judged, given_up, judge, stale
 from batchcredit.engine.lane import Lane
 from batchcredit.engine.queue import Job
 from batchcredit.engine.wire import Exchange

@@ -141,7 +141,8 @@ class Provider(ABC):
     def judge(self, transfer: Transfer, answer: Answer) -> Judgement:
         """What a whole answer says, status neither 429 nor 3xx, 408, 5xx: those are ruled by the engine."""
 
-    def account_key(self, account: str) -> str:
+    @classmethod
+    def account_key(cls, account: str) -> str:
         """The form in which two spellings of one account are equal. What is sent is the cell as it stands."""
         return account
 

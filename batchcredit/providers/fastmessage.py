@@ -93,7 +93,8 @@ class FastMessage(Provider):
     def secrets(self) -> tuple[str, ...]:
         return self._secrets
 
-    def account_key(self, account: str) -> str:
+    @classmethod
+    def account_key(cls, account: str) -> str:
         # Decomposed first: folding some composed letters and folding their parts differ.
         return normalize("NFC", normalize("NFD", account).casefold())
 
