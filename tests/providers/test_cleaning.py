@@ -42,6 +42,13 @@ def test_no_cut_leaves_half_of_what_is_private(padding: int, private: str) -> No
         assert private[:6] not in left
 
 
+@pytest.mark.parametrize("offset", range(0, 100, 7))
+def test_a_key_at_the_edge_of_what_is_searched_goes_whole(offset: int) -> None:
+    """Long addresses shrink to a mark each, and pull what stands behind them into the part that is kept."""
+    addresses = f"{'a' * 80}@b.example " * 12
+    assert "C9B4" not in cleaned("z" * offset + " " + addresses + UUID, (SECRET,))
+
+
 @pytest.mark.parametrize(
     ("text", "left"),
     [

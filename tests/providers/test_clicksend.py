@@ -126,6 +126,8 @@ DOUBTS = [
     (400, envelope(200, "INSUFFICIENT_CREDIT"), "does_not_add_up"),
     (401, envelope(403, "UNAUTHORIZED"), "does_not_add_up"),
     (200, envelope(500, "INSUFFICIENT_CREDIT"), "does_not_add_up"),
+    (200, envelope(429, "INSUFFICIENT_CREDIT"), "does_not_add_up"),
+    (200, envelope(408, "INSUFFICIENT_CREDIT"), "does_not_add_up"),
     (200, envelope(200, "INTERNAL_ERROR", data={"user_id": 60}), "provider_error"),
     (400, envelope(400, "INTERNAL_ERROR"), "provider_error"),
     (401, envelope(401, "SOMETHING_IS_WRONG"), "provider_error"),
