@@ -187,6 +187,16 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
+class Left:
+    """What is left to send through one profile in one currency."""
+
+    profile: str
+    currency: str
+    rows: int
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class ResultRow:
     """All that the ledger knows of one row, for a results file."""
 
@@ -267,8 +277,12 @@ class LedgerReader(ABC):
         """
 
     @abstractmethod
-    def pending_keys(self, batch: int) -> Iterator[RowKey]:
-        """What is left to send of a batch, in order."""
+    def left(self, batch: int, *, rejected: bool) -> list[Left]:
+        """What a run would send, by profile and currency: pending and unsent, and rejected rows if asked."""
+
+    @abstractmethod
+    def left_keys(self, batch: int, *, rejected: bool) -> Iterator[RowKey]:
+        """The same rows one by one, in order."""
 
     @abstractmethod
     def rows(self, batch: int, first_row: int, last_row: int) -> list[ResultRow]:

@@ -15,6 +15,7 @@ from batchcredit.ledger.base import (
     LaneIdentity,
     LaneRecord,
     LedgerReader,
+    Left,
     Match,
     ResultRow,
     RowKey,
@@ -165,9 +166,14 @@ class SqliteReader(LedgerReader):
             for name, other, row, state, ended in self._connection.execute(_MATCH_REFERENCE, bindings):
                 yield Match(key.row, name, other, row, State(state), ended, False, True)
 
-    def pending_keys(self, batch: int) -> Iterator[RowKey]:
-        sql = """SELECT row, lane, account_key, amount, currency, reference FROM transfer
-            WHERE batch = ? AND row > ? AND state IN ('pending', 'unsent') ORDER BY row LIMIT 10000"""
+    def left(self, batch: int, *, rejected: bool) -> list[Left]:
+        sql = f"""SELECT provider, currency, count(*), decimal_sum(amount) FROM transfer
+            WHERE batch = ? AND state IN ({_left(rejected)}) GROUP BY provider, currency ORDER BY provider"""
+        return [Left(row[0], row[1], row[2], Decimal(row[3])) for row in self._all(sql, batch)]
+
+    def left_keys(self, batch: int, *, rejected: bool) -> Iterator[RowKey]:
+        sql = f"""SELECT row, lane, account_key, amount, currency, reference FROM transfer
+            WHERE batch = ? AND row > ? AND state IN ({_left(rejected)}) ORDER BY row LIMIT 10000"""
         last = 0
         while found := self._all(sql, batch, last):
             last = found[-1][0]
@@ -202,6 +208,12 @@ class SqliteReader(LedgerReader):
 
 _BATCHES_SENT_SINCE = """?1 IS NULL AND batch IN
     (SELECT batch FROM run WHERE ended_at IS NULL OR ended_at >= ?3)"""
+
+
+def _left(rejected: bool) -> str:
+    return quoted(
+        (State.PENDING, State.UNSENT, State.REJECTED) if rejected else (State.PENDING, State.UNSENT)
+    )
 
 
 def _batch(row: tuple[Any, ...]) -> BatchRecord:
