@@ -1,6 +1,5 @@
 """Who has how much: the clients, and each login's own wallet."""
 
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Context, Decimal
@@ -32,13 +31,6 @@ class Account:
 class Wallet:
     opening: Decimal
     balance: Decimal
-
-
-def canonical(kind: str, account: str) -> str:
-    """The form under which one client is one client: Fast Message does not tell `Ann` from `ann`."""
-    if kind == "clicksend":
-        return account
-    return unicodedata.normalize("NFC", account).casefold()
 
 
 def _rule(kind: str, account: str) -> str:

@@ -42,10 +42,7 @@ class Control:
         return self._ask("PUT", "settings", settings)
 
     def script(self, account: str, faults: Iterable[Fault | str]) -> None:
-        """Lay out faults for the next requests of `account` (`*`: whoever comes); "none" lets one through.
-
-        Fast Message accounts in lower case: that is the form in which it tells them apart.
-        """
+        """Lay out faults for the next requests of `account` (`*`: whoever comes); "none" lets one through."""
         self._ask("POST", "faults", {"account": account, "faults": [str(fault) for fault in faults]})
 
     def clear_script(self) -> None:

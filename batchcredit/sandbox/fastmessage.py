@@ -6,11 +6,12 @@ from decimal import ROUND_DOWN, ROUND_HALF_UP, ROUND_UP, Decimal
 from math import ceil
 from typing import Any
 
-from batchcredit.sandbox.accounts import EXACT, Account, canonical
+from batchcredit.sandbox.accounts import EXACT, Account
 from batchcredit.sandbox.answers import Answer, Headers, Refusal, html_answer, json_answer, retry_headers
 from batchcredit.sandbox.book import Order
 from batchcredit.sandbox.faults import Fault
 from batchcredit.sandbox.json_text import WireNumber, parse_object, wire_text
+from batchcredit.sandbox.names import folded
 from batchcredit.sandbox.simulation import Grant, Simulation
 
 KIND = "fastmessage"
@@ -50,9 +51,7 @@ class FastMessage:
             return Order(KIND, "", "", "", "", CURRENCY), self._refusal(1009, "Unsupported data type")
         child = wire_text(fields.get("childID"))
         amount = wire_text(fields.get("amount"))
-        order = Order(
-            KIND, wire_text(fields.get("partnerID")), child, canonical(KIND, child), amount, CURRENCY
-        )
+        order = Order(KIND, wire_text(fields.get("partnerID")), child, folded(child), amount, CURRENCY)
         return order, self.stranger(fields) or self._malformed(fields, order)
 
     def stranger(self, fields: dict[str, Any]) -> Refusal | None:

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from hashlib import blake2b
 
+from batchcredit.sandbox.names import folded
+
 SCRIPT_LIMIT = 10_000
 """At most so many scripted faults wait for one account, and so many accounts have a script."""
 
@@ -86,6 +88,7 @@ class Script:
 
         Raises ValueError past SCRIPT_LIMIT.
         """
+        account = folded(account)
         waiting = self._waiting.get(account, ())
         if len(waiting) + len(faults) > SCRIPT_LIMIT or len(self._waiting) >= SCRIPT_LIMIT:
             raise ValueError(f"a script holds at most {SCRIPT_LIMIT} accounts and faults of each")

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import logging
 import socket
 import struct
 import sys
@@ -44,6 +45,8 @@ class SandboxProtocol(HttpToolsProtocol):
 
     def cut(self, sent: bytes, *, reset: bool) -> None:
         """Send these bytes past the HTTP of uvicorn, then end the connection: FIN, or RST with `reset`."""
+        if self.transport.is_closing():
+            return
         if sent:
             self.transport.write(sent)
         if not reset:
@@ -78,6 +81,7 @@ class SandboxServer(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """A signal ends the server, and nothing else: uvicorn would raise it a second time afterwards."""
+        logging.getLogger("uvicorn.error").disabled = True  # answers held back are dropped: no error
         self.should_exit = True
         self.force_exit = True
 
@@ -144,6 +148,7 @@ def _bound(port: int) -> socket.socket:
 def run(settings: SandboxSettings, port: int, on_ready: Callable[[int], None]) -> None:
     """Serve until SIGINT or SIGTERM; `on_ready` gets the port as soon as it answers. Raises OSError."""
     server = SandboxServer(Simulation(settings), port, on_ready)
-    gc.freeze()
+    # The book only grows and has no cycles: the collector would read it over and over for nothing.
+    gc.set_threshold(100_000, 50, 50)
     with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
         runner.run(server.run_until_stopped())

@@ -3,9 +3,10 @@
 from decimal import Decimal
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from batchcredit.sandbox.faults import Fault
+from batchcredit.sandbox.names import folded
 
 Money = Annotated[Decimal, Field(ge=0, max_digits=24, decimal_places=6)]
 Delay = Annotated[float, Field(ge=0, le=600)]
@@ -102,6 +103,11 @@ class SandboxSettings(_Strict):
     """`totals` keeps counts and sums only, for long runs."""
     book_rows: int = Field(default=5_000_000, gt=0)
     """A full book refuses further transfers with status 503."""
+
+    @field_validator("accounts")
+    @classmethod
+    def _one_spelling(cls, accounts: dict[str, AccountSettings] | None) -> dict[str, AccountSettings] | None:
+        return None if accounts is None else {folded(name): client for name, client in accounts.items()}
 
     @model_validator(mode="after")
     def _probabilities_leave_room(self) -> Self:
