@@ -1,0 +1,312 @@
+"""Whose place a results file's name is, settled before anything is sent.
+
+What stands there must be the results of the same batch, by the same ledger, and not newer than what the
+ledger knows: so a lost, restored or wrong ledger is noticed before it sends again what another one has sent.
+A hidden file beside the place says the same while there are no results yet, to a colleague's ledger too.
+"""
+
+import contextlib
+import csv
+import gzip
+import json
+import os
+import stat
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple, cast
+
+import polars as pl
+
+from batchcredit import host
+from batchcredit.errors import RefusedError
+from batchcredit.ledger.base import BatchRecord, LedgerReader, ResultRow
+from batchcredit.transfer import State
+from batchcredit.writer.table import looks_like_results
+from batchcredit.writer.target import ending, is_taken, part_of
+
+_CHUNK_ROWS = 10_000
+_OWNER_BYTES = 4096
+_LINE_BYTES = 1 << 22
+csv.field_size_limit(_LINE_BYTES)  # a user's own cell may be longer than the 128 KiB it has by default
+_READ = ("row", "status", "attempts", "settled_by", "transfer_id", "batch")
+
+
+class _Line(NamedTuple):
+    """What a results file says of one row, as far as it can be ahead of a ledger."""
+
+    row: int
+    status: str
+    attempts: int
+    settled_by: str
+    transfer_id: str
+    batch: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Owner:
+    ledger: str
+    batch: str
+    user: str
+    host: str
+    pid: int
+    at: str
+
+    def __str__(self) -> str:
+        return f"ledger {self.ledger}, by {self.user} on {self.host} at {self.at}"
+
+
+def claim_path(
+    path: Path, input_path: Path | None, batch_name: str, batch: BatchRecord | None, ledger: LedgerReader
+) -> None:
+    """Make `path` this batch's, or raise RefusedError before a cent has moved. Leaves a hidden owner file.
+
+    `batch` is None where the ledger does not have it yet, `input_path` where the command has no input.
+    Reasons: `out_is_input`, `out_exists`, `out_unwritable`, `out_format`, `other_ledger`, `results_ahead`.
+    """
+    ending(path)
+    _refuse_input(path, input_path)
+    _refuse_unwritable(path)
+    if is_taken(path):
+        _refuse_foreign(path, batch_name, ledger)
+        if ledger.is_live() is not False:  # a test ledger may forget a batch and begin it again
+            _refuse_ahead(path, batch, ledger)
+    _own(path, batch_name, ledger)
+
+
+def release_path(path: Path, ledger: LedgerReader) -> None:
+    """Take back a claim under which nothing was sent: the owner file goes, unless results stand there."""
+    owner = _owner(path)
+    if owner is not None and owner.ledger == ledger.id and not is_taken(path):
+        owner_path(path).unlink(missing_ok=True)
+
+
+def owner_path(path: Path) -> Path:
+    """The hidden file that says whose place `path` is."""
+    return path.with_name(f".{path.name}.owner")
+
+
+def is_of_batch(path: Path, batch: BatchRecord, ledger: LedgerReader) -> bool:
+    """Whether what stands at `path` begins like results of this batch by this ledger."""
+    try:
+        first = next(_lines(path), None)
+    except _NoResults:
+        return False
+    return first is not None and first[0].batch == batch.name and ledger_of(first[0].transfer_id) == ledger.id
+
+
+def ledger_of(transfer_id: str) -> str:
+    """The id of the ledger that made a transfer's id, or ""."""
+    parts = transfer_id.split("-", 2)
+    return parts[1] if len(parts) == 3 and parts[0] == "t" else ""
+
+
+def _refuse_input(path: Path, input_path: Path | None) -> None:
+    if input_path is None:
+        return
+    same = path.resolve() == input_path.resolve()
+    if same or (path.exists() and input_path.exists() and path.samefile(input_path)):
+        raise _refused(path, "the results would overwrite the input", "out_is_input")
+
+
+def _refuse_unwritable(path: Path) -> None:
+    try:
+        with part_of(path):
+            pass
+    except OSError as error:
+        raise _refused(path, f"nothing can be written there: {error.strerror}", "out_unwritable") from None
+
+
+def _refuse_foreign(path: Path, batch_name: str, ledger: LedgerReader) -> None:
+    try:
+        chunks = iter(_lines(path))
+        first = next(chunks, None)
+    except _NoResults as error:
+        raise _refused(path, f"another file stands there ({error})", "out_exists") from None
+    if not first:
+        raise _refused(path, "another file stands there (it has no rows)", "out_exists")
+    found = ledger_of(first[0].transfer_id)
+    if found != ledger.id:
+        owner = _owner(path)
+        whose = str(owner) if owner and owner.ledger == found else f"ledger {found}"
+        raise _other_ledger(path, ledger, whose)
+    if first[0].batch != batch_name:
+        raise _refused(path, f"the results of another batch stand there: {first[0].batch}", "out_exists")
+
+
+def _refuse_ahead(path: Path, batch: BatchRecord | None, ledger: LedgerReader) -> None:
+    try:
+        for lines in _lines(path):
+            for line, known in _beside(lines, batch, ledger):
+                if known is None or _is_ahead(line, known):
+                    raise _ahead(path, line, known, ledger)
+    except _NoResults as error:
+        raise _refused(path, f"what stands there is damaged ({error})", "out_exists") from None
+
+
+def _beside(
+    lines: Sequence[_Line], batch: BatchRecord | None, ledger: LedgerReader
+) -> Iterator[tuple[_Line, ResultRow | None]]:
+    for run in _runs(lines):
+        rows = ledger.rows(batch.id, run[0].row, run[-1].row) if batch else []
+        known = {row.row: row for row in rows}
+        yield from ((line, known.get(line.row)) for line in run)
+
+
+def _runs(lines: Sequence[_Line]) -> Iterator[Sequence[_Line]]:
+    """Stretches of consecutive rows: one each chunk, unless a person has sorted the file."""
+    begin = 0
+    for end in range(1, len(lines) + 1):
+        if end == len(lines) or lines[end].row != lines[end - 1].row + 1:
+            yield lines[begin:end]
+            begin = end
+
+
+def _is_ahead(line: _Line, known: ResultRow) -> bool:
+    """Whether the file tells of something that the ledger has not seen."""
+    if line.transfer_id != known.transfer_id:
+        return not _is_earlier_generation(line.transfer_id, known.transfer_id)
+    credited = line.status == "credited" and line.settled_by == "provider"
+    return line.attempts > known.attempts or (credited and known.state is not State.CREDITED)
+
+
+def _is_earlier_generation(written: str, known: str) -> bool:
+    """A corrected row has a new id, which is the old one with a higher number behind a point."""
+    (base, _, before), (known_base, _, after) = written.partition("."), known.partition(".")
+    return base == known_base and (before or "1").isdigit() and int(before or 1) < int(after or 1)
+
+
+class _NoResults(Exception):  # noqa: N818  it ends a question, it is no error of the program
+    """What stands there can't be read as a results file."""
+
+
+def _lines(path: Path) -> Iterator[Sequence[_Line]]:
+    """A results file's rows in chunks. Raises _NoResults as soon as it is none."""
+    if not stat.S_ISREG(path.lstat().st_mode):
+        raise _NoResults("it is no regular file")
+    try:
+        yield from _parquet_lines(path) if ending(path) == ".parquet" else _csv_lines(path)
+    except (OSError, EOFError, zlib.error, ValueError, csv.Error, pl.exceptions.PolarsError) as error:
+        raise _NoResults(f"it can not be read as results: {type(error).__name__}") from None
+
+
+def _csv_lines(path: Path) -> Iterator[Sequence[_Line]]:
+    with _opened(path) as raw:
+        text = csv.reader(_text(raw), strict=True)
+        header = next(text, [])
+        _refuse_other_columns(header)
+        places = [header.index(name) for name in _READ]
+        while chunk := list(islice(text, _CHUNK_ROWS)):
+            yield [_line(*(cells[place] for place in places)) for cells in chunk]
+
+
+def _opened(path: Path) -> BinaryIO:
+    return cast(BinaryIO, gzip.open(path, "rb")) if ending(path) == ".csv.gz" else path.open("rb")
+
+
+def _text(raw: BinaryIO) -> Iterator[str]:
+    while line := raw.readline(_LINE_BYTES):
+        if len(line) == _LINE_BYTES:
+            raise _NoResults("it has a line of more than 4 MiB")
+        yield line.decode("utf-8")
+
+
+def _parquet_lines(path: Path) -> Iterator[Sequence[_Line]]:
+    scan = pl.scan_parquet(path, glob=False, hive_partitioning=False)
+    _refuse_other_columns(scan.collect_schema().names())
+    scan = scan.select(_READ)
+    begin = 0
+    while (frame := scan.slice(begin, _CHUNK_ROWS).collect()).height:
+        yield [_line(*cells) for cells in frame.iter_rows()]
+        begin += frame.height
+
+
+def _line(row: Any, status: Any, attempts: Any, settled_by: Any, transfer_id: Any, batch: Any) -> _Line:
+    return _Line(
+        int(row), status, int(attempts), settled_by or "", transfer_id or "", batch.removeprefix("'")
+    )
+
+
+def _refuse_other_columns(columns: Sequence[str]) -> None:
+    if not looks_like_results(columns) or not set(_READ) <= set(columns):
+        raise _NoResults("it has not the columns of a results file")
+
+
+def _own(path: Path, batch_name: str, ledger: LedgerReader) -> None:
+    mine = _Owner(ledger.id, batch_name, host.user(), host.name(), os.getpid(), host.iso(host.now_ms()))
+    for _ in range(3):
+        if _create_owner(path, mine):
+            return
+        owner = _owner(path)
+        if owner is None:
+            raise _refused(path, f"{owner_path(path)} is in the way and can't be read", "out_exists")
+        if (owner.ledger, owner.batch) == (mine.ledger, mine.batch):
+            return
+        _refuse_owner(path, owner, ledger)
+        owner_path(path).unlink(missing_ok=True)
+    raise _refused(path, "its owner changes all the time", "out_exists")
+
+
+def _refuse_owner(path: Path, owner: _Owner, ledger: LedgerReader) -> None:
+    if owner.ledger != ledger.id:
+        raise _other_ledger(path, ledger, str(owner))
+    if any(known.name == owner.batch for known in ledger.batches(owner.batch)):
+        raise _refused(path, f"it is kept for the results of batch {owner.batch}", "out_exists")
+
+
+def _create_owner(path: Path, owner: _Owner) -> bool:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    fields = {name: getattr(owner, name) for name in _Owner.__slots__}
+    try:
+        descriptor = os.open(owner_path(path), flags, 0o666)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise _refused(
+            path, f"nothing can be written beside it: {error.strerror}", "out_unwritable"
+        ) from None
+    with os.fdopen(descriptor, "w") as file:
+        file.write(json.dumps(fields))
+        file.flush()
+        os.fsync(file.fileno())
+    return True
+
+
+def _owner(path: Path) -> _Owner | None:
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        descriptor = os.open(owner_path(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            return _Owner(**json.loads(file.read(_OWNER_BYTES)))
+    return None
+
+
+def _other_ledger(path: Path, ledger: LedgerReader, whose: str) -> RefusedError:
+    return RefusedError(
+        f"{path}: this ledger is not the one that wrote it, or is older than it: this is ledger {ledger.id} "
+        f"({ledger.url}), and that place belongs to {whose}",
+        reason="other_ledger",
+        cure="use that ledger (--ledger URL). Only if it will never send this batch again, and you know what "
+        f"was sent: move {path.name} and {owner_path(path).name} away",
+    )
+
+
+def _ahead(path: Path, line: _Line, known: ResultRow | None, ledger: LedgerReader) -> RefusedError:
+    knows = f"{known.attempts} and {known.state.value}" if known else "nothing of it"
+    return RefusedError(
+        f"{path}: this ledger is not the one that wrote it, or is older than it: row {line.row} has "
+        f"{line.attempts} attempts and is {line.status} there, of which ledger {ledger.id} ({ledger.url}) "
+        f"knows {knows}; {_written_by(path)}",
+        reason="results_ahead",
+        cure="was this ledger restored from a backup? Use the newest one; send nothing with this one",
+    )
+
+
+def _written_by(path: Path) -> str:
+    owner = _owner(path)
+    return f"the file is kept by {owner}" if owner else "nothing beside the file says who wrote it"
+
+
+def _refused(path: Path, what: str, reason: str) -> RefusedError:
+    return RefusedError(f"{path}: {what}", reason=reason, cure="name another file with --out")

@@ -1,0 +1,144 @@
+"""From the ledger to a results file: every row of the batch once, in order, in bounded memory."""
+
+import gzip
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import polars as pl
+from polars.io.plugins import register_io_source
+
+from batchcredit.errors import DefectError
+from batchcredit.ledger.base import BatchRecord, LedgerReader, ResultRow
+from batchcredit.writer import table
+from batchcredit.writer.ownership import is_of_batch
+from batchcredit.writer.target import ending, replace
+
+Progress = Callable[[int], None]
+
+_GROUP_ROWS = 100_000
+
+
+def write_results(
+    ledger: LedgerReader, batch: BatchRecord, path: Path, progress: Progress | None = None
+) -> Path:
+    """Write the results of a batch to `path`, in the format of its ending; `progress` hears of rows written.
+
+    Returns the name that was written: a second one, where the first is held open or has become another file.
+    Raises StorageError where the disk refuses, and DefectError where a row is missing or there twice.
+    """
+    write = _parquet if ending(path) == ".parquet" else _csv_gz if ending(path) == ".csv.gz" else _csv
+    chunks = _Chunks(ledger, batch, progress or _silent)
+    return replace(path, lambda file: write(chunks, file), lambda taken: is_of_batch(taken, batch, ledger))
+
+
+def _silent(_: int) -> None:
+    return None
+
+
+class _Chunks:
+    """The file's chunks, each with the same columns."""
+
+    def __init__(self, ledger: LedgerReader, batch: BatchRecord, progress: Progress) -> None:
+        self._ledger = ledger
+        self._batch = batch
+        self._progress = progress
+        self._cells = self._common_columns()
+
+    @property
+    def schema(self) -> pl.Schema:
+        return pl.Schema({**self._cells, **table.COLUMNS})
+
+    def _common_columns(self) -> dict[str, pl.DataType]:
+        """A corrected file may have had other columns than the first: then each block lacks some."""
+        columns: dict[str, pl.DataType] = {}
+        for _, _, block in self._ledger.cells(self._batch.id):
+            for name, kind in table.unpack(block).schema.items():
+                columns[name] = kind if columns.get(name, kind) == kind else pl.String()
+        if clash := columns.keys() & table.COLUMNS.keys():
+            raise DefectError(f"the input has a column of ours: {sorted(clash)}", reason="defect")
+        return columns
+
+    def __iter__(self) -> Iterator[pl.DataFrame]:
+        written = 0
+        for first, count, block in self._ledger.cells(self._batch.id):
+            cells = self._aligned(table.unpack(block))
+            rows = self._ledger.rows(self._batch.id, first, first + count - 1)
+            _conserve(self._batch, rows, written, first, count, cells.height)
+            yield cells.hstack(table.chunk(self._batch, rows))
+            written += count
+            self._progress(written)
+        if written != self._batch.rows:
+            raise _lost(self._batch, f"{written} rows of {self._batch.rows} were written")
+
+    def _aligned(self, cells: pl.DataFrame) -> pl.DataFrame:
+        if dict(cells.schema) == self._cells:
+            return cells
+        return pl.DataFrame(
+            [
+                cells[name].cast(kind)
+                if name in cells.columns
+                else pl.Series(name, [None] * cells.height, kind)
+                for name, kind in self._cells.items()
+            ]
+        )
+
+
+def _conserve(
+    batch: BatchRecord, rows: list[ResultRow], written: int, first: int, count: int, cells: int
+) -> None:
+    if first != written + 1 or cells != count:
+        raise _lost(batch, f"cells of row {written + 1} are missing or there twice")
+    if [row.row for row in rows] != list(range(first, first + count)):
+        raise _lost(batch, f"rows {first} to {first + count - 1} are not there exactly once, in order")
+
+
+def _lost(batch: BatchRecord, what: str) -> DefectError:
+    return DefectError(f"batch {batch.name}: {what}; no results were written", reason="conservation")
+
+
+def _csv(chunks: _Chunks, file: BinaryIO) -> None:
+    header = True
+    for frame in chunks:
+        text = io.BytesIO()
+        table.csv_text(frame).write_csv(text, include_header=header)
+        file.write(text.getbuffer())
+        header = False
+
+
+def _csv_gz(chunks: _Chunks, file: BinaryIO) -> None:
+    with gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0) as zipped:
+        _csv(chunks, cast(BinaryIO, zipped))
+
+
+def _parquet(chunks: _Chunks, file: BinaryIO) -> None:
+    def source(*_: object) -> Iterator[pl.DataFrame]:
+        yield from chunks
+
+    watched = _Watched(file)
+    try:
+        frame = register_io_source(source, schema=chunks.schema)
+        frame.sink_parquet(cast(BinaryIO, watched), row_group_size=_GROUP_ROWS)
+    except pl.exceptions.PolarsError:
+        if watched.error is not None:
+            raise watched.error from None
+        raise
+
+
+class _Watched(io.RawIOBase):
+    """Passes on what is written, and keeps the disk's refusal, of which polars leaves only the text."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.error: OSError | None = None
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: object) -> int:
+        try:
+            return self._file.write(data)  # type: ignore[call-overload, no-any-return]
+        except OSError as error:
+            self.error = error
+            raise

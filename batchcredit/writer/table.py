@@ -1,0 +1,117 @@
+"""The columns of a results file, and how a chunk of the ledger's rows becomes a chunk of it."""
+
+import io
+import re
+from collections.abc import Iterable, Sequence
+from operator import attrgetter
+
+import polars as pl
+
+from batchcredit.ledger.base import BatchRecord, ResultRow
+from batchcredit.transfer import STATUS, State
+from batchcredit.writer.seal import seal
+
+#: What stands behind the input's own columns. Amounts and balances are text, so that they stay exact. In
+#: Parquet `sent_at` is a UTC timestamp; in CSV it is ISO 8601. An absent value is null, in CSV an empty cell.
+COLUMNS: dict[str, pl.DataType] = {
+    "row": pl.Int64(),
+    "status": pl.String(),
+    "reason": pl.String(),
+    "http_status": pl.Int64(),
+    "provider_code": pl.String(),
+    "message": pl.String(),
+    "units": pl.String(),
+    "balance_before": pl.String(),
+    "balance_after": pl.String(),
+    "attempts": pl.Int64(),
+    "sent_at": pl.Datetime("ms", "UTC"),
+    "duration_ms": pl.Int64(),
+    "settled_by": pl.String(),
+    "transfer_id": pl.String(),
+    "batch": pl.String(),
+    "seal": pl.String(),
+}
+
+_TELLING = frozenset({"row", "status", "transfer_id", "batch", "seal"})
+_BY_LEDGER = tuple(name for name in COLUMNS if name not in ("status", "sent_at", "batch", "seal"))
+_ISO = "%Y-%m-%dT%H:%M:%S%.3fZ"
+_FORMULA = r"^['=+\-@\t\r]"
+_PLAIN_NUMBER = r"^[+-]?[0-9]+(\.[0-9]+)?$"
+_FORMULA_RE, _PLAIN_NUMBER_RE = re.compile(_FORMULA), re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
+
+
+def looks_like_results(columns: Iterable[str]) -> bool:
+    """Whether a file with these columns was written by us."""
+    return set(columns) >= _TELLING
+
+
+def pack(cells: pl.DataFrame) -> bytes:
+    """The input's own cells as the opaque block that a ledger keeps: an Arrow IPC stream with zstd."""
+    block = io.BytesIO()
+    cells.write_ipc_stream(block, compression="zstd")
+    return block.getvalue()
+
+
+def unpack(block: bytes) -> pl.DataFrame:
+    """The cells that `pack` was given."""
+    return pl.read_ipc_stream(block)
+
+
+def chunk(batch: BatchRecord, rows: Sequence[ResultRow]) -> pl.DataFrame:
+    """Our columns for these rows of a batch."""
+    columns = {name: list(map(attrgetter(name), rows)) for name in _BY_LEDGER}
+    columns["status"] = [STATUS[row.state] for row in rows]
+    columns["reason"] = [row.reason or _REASONS.get(row.state, "") for row in rows]
+    columns["sent_at"] = [row.sent_ms for row in rows]
+    columns["batch"] = [batch.name] * len(rows)
+    columns["seal"] = [_seal(batch, row) for row in rows]
+    frame = pl.DataFrame({name: columns[name] for name in COLUMNS}, schema=COLUMNS)
+    return frame.with_columns(pl.col(pl.String).replace("", None))
+
+
+#: Why a row stands there for which the ledger has no reason yet.
+_REASONS = {State.SENDING: "sending"}
+
+
+def _seal(batch: BatchRecord, row: ResultRow) -> str:
+    return seal(
+        batch.name,
+        batch.rows,
+        row.row,
+        row.provider,
+        row.account,
+        row.amount,
+        row.currency,
+        row.reference,
+        STATUS[row.state],
+        row.transfer_id,
+    )
+
+
+def csv_text(frame: pl.DataFrame) -> pl.DataFrame:
+    """The frame as a CSV file shows it: no cell of it is a formula to a spreadsheet program."""
+    shown = frame.with_columns(pl.col(pl.String).replace("", None))
+    if isinstance(frame.schema.get("sent_at"), pl.Datetime):
+        shown = shown.with_columns(pl.col("sent_at").dt.strftime(_ISO))
+    return escaped(shown)
+
+
+def escaped(frame: pl.DataFrame) -> pl.DataFrame:
+    """Put one `'` before each text cell and column name that a spreadsheet would compute or alter."""
+    cells = frame.with_columns(_escaped(column) for column in frame if column.dtype == pl.String)
+    return cells.rename({name: f"'{name}" for name in frame.columns if _is_formula(name)})
+
+
+def _escaped(text: pl.Series) -> pl.Series:
+    alive = (text.str.contains(_FORMULA) & ~text.str.contains(_PLAIN_NUMBER)).fill_null(value=False)
+    return ("'" + text).zip_with(alive, text).alias(text.name) if alive.any() else text
+
+
+def unescaped(frame: pl.DataFrame) -> pl.DataFrame:
+    """The inverse of `escaped`, for readers of results files: exactly one `'` off each text that has one."""
+    cells = frame.with_columns(pl.col(pl.String).str.replace(r"^'", ""))
+    return cells.rename({name: name[1:] for name in frame.columns if name.startswith("'")})
+
+
+def _is_formula(text: str) -> bool:
+    return bool(_FORMULA_RE.match(text)) and not _PLAIN_NUMBER_RE.fullmatch(text)
