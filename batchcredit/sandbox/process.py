@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from batchcredit.errors import RefusedError
 from batchcredit.sandbox.control import Control
@@ -22,7 +22,7 @@ SIMULATED_KINDS = ("clicksend", "fastmessage")
 _PATHS = {"clicksend": "/clicksend/v3", "fastmessage": "/fastmessage"}
 _START_S = 30.0
 _END_S = 5.0
-_SHOWN_CHARACTERS = 2000
+_SHOWN_CHARACTERS = 500
 
 
 class SandboxError(RefusedError):
@@ -139,8 +139,9 @@ def _first_line(child: subprocess.Popen[bytes], deadline: float) -> bytes:
 
 def _last_words(complaints: IO[bytes]) -> str:
     complaints.seek(0)
-    text: Any = complaints.read().decode(errors="replace").strip()
-    return text[-_SHOWN_CHARACTERS:] or f"no answer within {_START_S:.0f} s"
+    lines = complaints.read().decode(errors="replace").split("\n")
+    said = [line for line in lines if line.strip()]
+    return said[-1][-_SHOWN_CHARACTERS:] if said else f"no answer within {_START_S:.0f} s"
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

@@ -47,19 +47,24 @@ class ClickSendReads:
         login = self._dialect.login(request.headers.raw)
         if login is None:
             return response(UNAUTHORIZED.answer)
+        found = _found("Here's your account", self._dialect.own_account(login))
+        return response(self._limited(login, found))
+
+    def _limited(self, login: str, found: Answer) -> Answer:
+        """`found`, unless this login asked too often for its own account."""
         settings = self._simulation.settings
         if not settings.account_rate_limit:
-            return response(_found("Here's your account", self._dialect.own_account(login)))
-        key = (clicksend.KIND, login, "account")
+            return found
         grant = self._simulation.windows.take(
-            key, settings.account_rate_limit, settings.rate_window_s, monotonic()
+            (clicksend.KIND, login, "account"),
+            settings.account_rate_limit,
+            settings.rate_window_s,
+            monotonic(),
         )
         headers = self._dialect.rate_headers(grant)
-        if not grant.allowed:
-            headers += retry_headers(settings.retry_after_form, grant.reset_s)
-            return response(self._dialect.throttled(headers))
-        found = _found("Here's your account", self._dialect.own_account(login))
-        return response(found._replace(headers=headers))
+        if grant.allowed:
+            return found._replace(headers=headers)
+        return self._dialect.throttled(headers + retry_headers(settings.retry_after_form, grant.reset_s))
 
     async def account(self, request: Request) -> Response:
         login = self._dialect.login(request.headers.raw)

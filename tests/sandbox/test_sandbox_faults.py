@@ -17,6 +17,7 @@ from batchcredit.sandbox.faults import EXECUTES
 _numbers = count(1000)
 
 LATE_S = 0.2
+TIMER_GRAIN_S = 0.01  # the loop may wake up a little early
 
 STATUSES = {
     Fault.STATUS_401: 401,
@@ -144,7 +145,7 @@ def test_late_answers_come_late(line: Line, control: Control) -> None:
     control.script("72", [Fault.LATE])
     began = time.monotonic()
     assert line.clicksend("72").status == 200
-    assert time.monotonic() - began >= LATE_S
+    assert time.monotonic() - began >= LATE_S - TIMER_GRAIN_S
     row = control.book()[-1]
     assert row["executed_at"] - row["arrived_at"] < LATE_S
 
@@ -161,7 +162,7 @@ def test_late_orders_are_executed_after_the_client_left(address: SandboxAddress,
     while not (rows := control.book(seen)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert [row["account"] for row in rows] == ["73"]
-    assert rows[0]["executed_at"] - rows[0]["arrived_at"] >= 0.5
+    assert rows[0]["executed_at"] - rows[0]["arrived_at"] >= 0.5 - TIMER_GRAIN_S
 
 
 def test_redirects_point_at_themselves(line: Line, control: Control) -> None:
@@ -235,7 +236,7 @@ def test_latency(line: Line, control: Control) -> None:
     control.set(latency_s=0.1, jitter_s=0.05)
     began = time.monotonic()
     line.fastmessage("slow")
-    assert time.monotonic() - began >= 0.1
+    assert time.monotonic() - began >= 0.1 - TIMER_GRAIN_S
     row = control.book()[-1]
     assert row["executed_at"] - row["arrived_at"] < 0.1
 
@@ -267,7 +268,7 @@ def test_refuse_and_listen_again(address: SandboxAddress, line: Line, control: C
             break
         except ConnectionRefusedError:
             time.sleep(0.05)
-    assert time.monotonic() - began >= 0.5
+    assert time.monotonic() - began >= 0.5 - TIMER_GRAIN_S
     assert totals["arrivals"] >= 1
 
 
