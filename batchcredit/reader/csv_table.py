@@ -130,14 +130,12 @@ class CsvTable(Table):
         self._check_text(whole, place)
         count = count_records(whole, self.separator.encode(), len(self.schema))
         if count:
-            block = self._parse(whole, count, place)
-            return block, end, self._after(block, whole, place)
+            breaks = whole.count(b"\n") if b'"' in whole else count
+            block = self._parse(whole, count, breaks, place)
+            return block, end, _Place(place.row + count, place.line + breaks)
         return self._take_slowly(data, place, final=final)
 
-    def _after(self, block: Block, whole: bytes, place: _Place) -> _Place:
-        return _Place(place.row + block.cells.height, place.line + whole.count(b"\n"))
-
-    def _parse(self, whole: bytes, count: int, place: _Place) -> Block:
+    def _parse(self, whole: bytes, count: int, breaks: int, place: _Place) -> Block:
         cells = pl.read_csv(
             whole,
             has_header=False,
@@ -149,7 +147,7 @@ class CsvTable(Table):
         if cells.height != count:
             raise DefectError(f"polars read {cells.height} records where there are {count}", reason="defect")
         lines = pl.int_range(place.line, place.line + count, dtype=pl.UInt32, eager=True)
-        if whole.count(b"\n") != count:
+        if breaks != count:
             lines = lines + _breaks_before(cells)
         return Block(place.row, lines.alias("line"), cells)
 

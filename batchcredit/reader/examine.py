@@ -3,13 +3,16 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from batchcredit.reader import identity
+import polars as pl
+
+from batchcredit.reader.identity import Identity, canonical
+from batchcredit.reader.overlap import overlapped
 from batchcredit.reader.rules import ProfileRules, ReadOptions
-from batchcredit.reader.sorting import SpillSort
-from batchcredit.reader.survey import Survey
+from batchcredit.reader.survey import Survey, Twins
 from batchcredit.reader.table import refused
 from batchcredit.reader.tally import Tally
-from batchcredit.reader.twins import TwinSearch
+from batchcredit.reader.twins import find_twins
+from batchcredit.reader.validate import Chunk
 from batchcredit.reader.worksheet import Worksheet, storing
 
 
@@ -27,19 +30,17 @@ def examine(
     """
     source = worksheet.open(path, options, profiles)
     tally = Tally(profiles)
-    lines = SpillSort(worksheet.folder / "lines", "line")
-    twins = TwinSearch(worksheet.folder)
+    identity = Identity(worksheet.folder)
     with storing("sort the rows in the temporary folder"):
-        for chunk in source.chunks():
+        for chunk, lines in overlapped(map(_with_lines, source.chunks())):
             tally.add(chunk)
-            lines.add(identity.lines(chunk.rows))
-            twins.add(chunk.rows)
+            identity.add(lines)
             if progress is not None:
                 progress(tally.rows)
         _refuse_no_rows(path, tally)
         _refuse_total_line(path, tally)
-        duplicates, references = twins.found(worksheet)
-        content = identity.digest(lines.pieces())
+        content = identity.digest()
+        duplicates, references = _twins(worksheet, tally, identity)
     return Survey(
         rows=tally.rows,
         valid=tally.valid,
@@ -50,6 +51,20 @@ def examine(
         duplicate_references=references,
         notes=source.header.notes,
     )
+
+
+def _with_lines(chunk: Chunk) -> tuple[Chunk, pl.DataFrame]:
+    return chunk, canonical(chunk.rows)
+
+
+def _twins(worksheet: Worksheet, tally: Tally, identity: Identity) -> tuple[Twins, Twins]:
+    """Sorting for the identity has shown equal rows side by side, but not all kinds of them.
+
+    A row with and one without a reference, or two spellings of one account, stand far apart: then, and where
+    something was seen, all rows are compared once more, by what makes them equal.
+    """
+    apart = identity.bare and (identity.named or tally.respelled)
+    return find_twins(worksheet) if apart or identity.repeats else (Twins(), Twins())
 
 
 def _refuse_no_rows(path: Path, tally: Tally) -> None:

@@ -4,46 +4,86 @@ The definition must never change: ledgers remember batches by it.
 
     identity = SHA-256("batchcredit batch 1\\n" and then the line of every row, sorted by bytes, each with LF)
 
-All text is UTF-8; US is the byte 1F. The line of a valid row is
+All text is UTF-8; US is the byte 1F. The line of a valid row has five parts,
 
-    provider US account US amount US currency US reference
+    reference US provider US account US amount US currency
 
-where provider is the profile's name, account the cell as it stands, amount the shortest decimal text of its
-value (12.10 gives 12.1), currency the code after defaults, reference "" if there is none. No part can hold a
-US or LF. The line of an invalid row begins with "!" US, which no profile's name does, and goes on with the
-same five parts as their cells stand in the file; in each of them backslash, US, LF and CR are written
-\\\\ \\u \\n \\r. Equal rows enter as often as they stand there.
+where reference is "" if there is none, provider the profile's name, account the cell as it stands, amount the
+shortest decimal text of its value (12.10 gives 12.1), currency the code after defaults. None of them can hold
+a control character. The line of an invalid row has six,
+
+    reference US ! US provider US account US amount US currency
+
+the cells as they stand in the file, in each of which ESC, US, LF and CR are written ESC e, ESC u, ESC n and
+ESC r (ESC is the byte 1B). Equal rows enter as often as they stand there.
+
+The reference comes first so that the same sorting shows two rows with one reference side by side.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterator
+from pathlib import Path
 
 import polars as pl
 
-from batchcredit.reader.rules import OURS
+from batchcredit.reader.overlap import overlapped
+from batchcredit.reader.sorting import SpillSort
 
 _BEGIN = b"batchcredit batch 1\n"
 _US = "\x1f"
-_ESCAPES = {"\\": "\\\\", _US: "\\u", "\n": "\\n", "\r": "\\r"}
+_ESCAPES = {"\x1b": "\x1be", _US: "\x1bu", "\n": "\x1bn", "\r": "\x1br"}
+_PARTS = ("provider", "account", "amount", "currency")
 
 
-def lines(rows: pl.DataFrame) -> pl.DataFrame:
-    """The canonical lines of a chunk's rows, as column `line`."""
-    line = pl.concat_str(OURS, separator=_US)
+class Identity:
+    """Takes the canonical lines chunk by chunk, and gives the identity at the end.
+
+    `bare` and `named` say whether rows without and with a reference were met.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._lines = SpillSort(folder / "lines", "line")
+        self._last_mark: int | None = None
+        self.bare = self.named = False
+        self.repeats = False
+
+    def add(self, lines: pl.DataFrame) -> None:
+        """Takes what `canonical` made of a chunk."""
+        named = lines["named"].any()
+        self.named |= named
+        self.bare |= not named or not lines["named"].all()
+        self._lines.add(lines.select("line", "mark"))
+
+    def digest(self) -> bytes:
+        """The identity, 32 bytes.
+
+        `repeats` then says whether two rows may have one reference, or no reference and one content.
+        """
+        sha = hashlib.sha256(_BEGIN)
+        for text in overlapped(self._sorted_text()):
+            sha.update(text)
+        return sha.digest()
+
+    def _sorted_text(self) -> Iterator[bytes]:
+        for piece in self._lines.pieces():
+            self._compare(piece["mark"])
+            yield from (part.encode() + b"\n" for part in piece["line"].str.join("\n"))
+
+    def _compare(self, marks: pl.Series) -> None:
+        again = marks == marks.shift(1, fill_value=self._last_mark)
+        self.repeats |= bool(again.any())
+        self._last_mark = marks[-1]
+
+
+def canonical(rows: pl.DataFrame) -> pl.DataFrame:
+    """line, mark and named of a chunk's rows: a mark is the hash of what no other row should have."""
+    line = pl.concat_str("reference", *_PARTS, separator=_US)
     if rows["problem"].null_count() < rows.height:
-        raw = pl.concat_str(pl.lit("!"), *(_escaped(name) for name in OURS), separator=_US)
+        raw = pl.concat_str(_escaped("reference"), pl.lit("!"), *map(_escaped, _PARTS), separator=_US)
         line = pl.when(pl.col("problem").is_null()).then(line).otherwise(raw)
-    return rows.select(line=line)
-
-
-def digest(sorted_lines: Iterable[pl.DataFrame]) -> bytes:
-    """The identity, from all lines of a file in the order of their bytes."""
-    sha = hashlib.sha256(_BEGIN)
-    for piece in sorted_lines:
-        for part in piece["line"].str.join("\n"):
-            sha.update(part.encode())
-            sha.update(b"\n")
-    return sha.digest()
+    named = pl.col("reference") != ""
+    unique = pl.when(named).then(pl.col("reference").hash()).otherwise(pl.col("line").hash())
+    return rows.lazy().with_columns(line=line).select("line", mark=unique, named=named).collect()
 
 
 def _escaped(name: str) -> pl.Expr:

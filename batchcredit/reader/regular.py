@@ -51,6 +51,8 @@ def last_break(block: bytes) -> int:
     A line end is outside of quotes when the number of quotes before it is even.
     """
     end = block.rfind(b"\n") + 1
+    if b'"' not in block:
+        return end
     quotes = block.count(b'"', 0, end)
     for _ in range(1000):
         if quotes % 2 == 0 or end == 0:

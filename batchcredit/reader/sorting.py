@@ -14,12 +14,16 @@ _DEEPEST = 4  # a key that fills a bucket can not be divided
 class SpillSort:
     """Takes frames in any order and gives all their rows back in the order of column `key`, in pieces.
 
-    Rows of an equal key are always in one piece. At most `held_rows` are in memory while it takes, and about
-    as many while it gives, unless more than that have one key.
+    Rows of an equal key are always in one piece. At most `held_rows` and a frame are in memory while it
+    takes, and twice as many while it gives, unless more than that have one key. Unless `in_order`, the pieces
+    follow each other in the order of the key, and the rows in a piece do not.
     """
 
-    def __init__(self, folder: Path, key: str, held_rows: int = _HELD_ROWS, depth: int = 0) -> None:
-        self._folder, self._key, self._held_rows, self._depth = folder, key, held_rows, depth
+    def __init__(
+        self, folder: Path, key: str, *, in_order: bool = True, held_rows: int = _HELD_ROWS, depth: int = 0
+    ) -> None:
+        self._folder, self._key, self._in_order = folder, key, in_order
+        self._held_rows, self._depth = held_rows, depth
         self._held: list[pl.DataFrame] = []
         self._rows = 0
         self._bounds: pl.Series | None = None
@@ -27,49 +31,59 @@ class SpillSort:
 
     def add(self, frame: pl.DataFrame) -> None:
         """Takes the rows of `frame`."""
-        if self._bounds is not None:
-            self._spill(frame)
-            return
         self._held.append(frame)
         self._rows += frame.height
-        if self._rows > self._held_rows:
-            self._begin_to_spill()
+        if self._rows >= self._held_rows:
+            self._spill()
 
     def pieces(self) -> Iterator[pl.DataFrame]:
         """All rows in order. Nothing is left afterwards."""
         if self._bounds is None:
-            if self._held:
-                yield pl.concat(self._held).sort(self._key)
+            if self._rows:
+                yield self._piece(self._held)
             return
+        if self._rows:
+            self._spill()
         for bucket in self._buckets:
             yield from self._bucket_pieces(bucket)
 
-    def _begin_to_spill(self) -> None:
+    def _spill(self) -> None:
         held = pl.concat(self._held)
-        self._held = []
-        step = max(1, held.height // _SAMPLES)
-        sample = held[self._key].gather_every(step).sort()
-        self._bounds = sample.gather_every(max(1, len(sample) // _BUCKETS))[1:].unique().sort()
-        self._folder.mkdir()
-        self._buckets = [_Bucket(self._folder / f"{i:02}") for i in range(len(self._bounds) + 1)]
-        self._spill(held)
-
-    def _spill(self, frame: pl.DataFrame) -> None:
+        self._held, self._rows = [], 0
+        if self._bounds is None:
+            self._divide(held[self._key])
         assert self._bounds is not None
-        bucket = self._bounds.search_sorted(frame[self._key], side="right").alias("_bucket")
-        parts = frame.with_columns(bucket).partition_by("_bucket", include_key=False, as_dict=True)
+        bucket = self._bounds.search_sorted(held[self._key], side="right").alias("_bucket")
+        parts = held.with_columns(bucket).partition_by("_bucket", include_key=False, as_dict=True)
         for (number,), part in parts.items():
             self._buckets[number].append(part)
 
+    def _divide(self, keys: pl.Series) -> None:
+        """Sets the bounds of the buckets by what came first. What they divide badly is divided again."""
+        sample = keys.gather_every(max(1, len(keys) // _SAMPLES)).sort()
+        self._bounds = sample.gather_every(max(1, len(sample) // _BUCKETS))[1:].unique().sort()
+        self._folder.mkdir()
+        self._buckets = [_Bucket(self._folder / f"{i:02}") for i in range(len(self._bounds) + 1)]
+
     def _bucket_pieces(self, bucket: "_Bucket") -> Iterator[pl.DataFrame]:
         if bucket.rows > 2 * self._held_rows and self._depth < _DEEPEST:
-            finer = SpillSort(bucket.path.with_suffix(".finer"), self._key, self._held_rows, self._depth + 1)
+            finer = SpillSort(
+                bucket.path.with_suffix(".finer"),
+                self._key,
+                in_order=self._in_order,
+                held_rows=self._held_rows,
+                depth=self._depth + 1,
+            )
             for frame in bucket.frames():
                 finer.add(frame)
             yield from finer.pieces()
         elif bucket.rows:
-            yield pl.concat(bucket.frames()).sort(self._key)
+            yield self._piece(list(bucket.frames()))
         bucket.path.unlink(missing_ok=True)
+
+    def _piece(self, frames: list[pl.DataFrame]) -> pl.DataFrame:
+        whole = pl.concat(frames)
+        return whole.sort(self._key) if self._in_order else whole
 
 
 class _Bucket:

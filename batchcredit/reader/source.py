@@ -7,6 +7,7 @@ from pathlib import Path
 
 from batchcredit.reader.csv_table import CsvTable
 from batchcredit.reader.header import RESULTS_COLUMNS, Header, understand
+from batchcredit.reader.overlap import overlapped
 from batchcredit.reader.parquet_table import ParquetTable
 from batchcredit.reader.rules import ProfileRules, ReadOptions, check_options
 from batchcredit.reader.table import Table, refused
@@ -34,8 +35,7 @@ class Source:
 
     def chunks(self) -> Iterator[Chunk]:
         """All rows, validated, in order; RefusedError where the file is broken."""
-        for block in self.table.blocks():
-            yield self._validator.chunk(block)
+        return map(self._validator.chunk, overlapped(self.table.blocks()))
 
 
 def check_readable(path: Path) -> None:

@@ -22,6 +22,7 @@ class Tally:
 
     def __init__(self, profiles: Mapping[str, ProfileRules]) -> None:
         self.rows = self.valid = 0
+        self.respelled = False  # an account was met that is not its own canonical form
         self._profiles = profiles
         self._counts: dict[str, int] = defaultdict(int)
         self._examples: dict[str, list[Example]] = defaultdict(list)
@@ -34,6 +35,7 @@ class Tally:
         rows = chunk.rows
         self._add_sums(rows)
         self.rows += rows.height
+        self.respelled |= not rows["account"].equals(rows["account_key"])
         self._last = rows.row(-1, named=True)
         if rows["problem"].null_count() < rows.height:
             self._add_problems(rows.filter(pl.col("problem").is_not_null()))

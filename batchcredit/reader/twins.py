@@ -5,49 +5,43 @@ chance is less likely than 1e-20, and would refuse a batch, not pay one.
 """
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from batchcredit.reader.overlap import overlapped
 from batchcredit.reader.sorting import SpillSort
 from batchcredit.reader.survey import SHOWN, Twin, Twins
+from batchcredit.reader.validate import Chunk
 from batchcredit.reader.worksheet import Worksheet
 
 _CONTENT = ("provider", "account_key", "amount", "currency")
 _SEEDS = (0x5EED, 0xF00D)
 
 
-class TwinSearch:
-    """Takes the rows chunk by chunk; finds equal content and equal references at the end."""
+def find_twins(worksheet: Worksheet) -> tuple[Twins, Twins]:
+    """Rows that repeat an earlier one: its content, not told apart by references; and its reference."""
+    contents = SpillSort(worksheet.folder / "contents", "hash", in_order=False)
+    references = SpillSort(worksheet.folder / "references", "hash", in_order=False)
+    for hashed in overlapped(map(_hashed, worksheet.chunks())):
+        valid, named = hashed.filter("valid"), hashed.filter("named")
+        contents.add(valid.select("hash", "check", "row", told=pl.when("named").then("told")))
+        references.add(named.select("row", hash="told", check="told_check"))
+    return (
+        _shown(worksheet, *_collected(map(_equal_contents, contents.pieces()))),
+        _shown(worksheet, *_collected(map(_equal_references, references.pieces()))),
+    )
 
-    def __init__(self, folder: Path) -> None:
-        self._contents = SpillSort(folder / "contents", "hash")
-        self._references = SpillSort(folder / "references", "hash")
 
-    def add(self, rows: pl.DataFrame) -> None:
-        """Takes a chunk's rows. Invalid ones have a reference to be compared, and no content."""
-        reference = pl.col("reference")
-        hashed = rows.select(
-            "row",
-            *_hashes(pl.struct(_CONTENT), "hash", "check"),
-            *_hashes(reference, "told", "told_check"),
-            valid=pl.col("problem").is_null(),
-            bare=reference == "",
-        )
-        contents = hashed.filter("valid").select(
-            "hash", "check", "row", told=pl.when(~pl.col("bare")).then("told")
-        )
-        self._contents.add(contents)
-        if not hashed["bare"].all():
-            named = hashed.filter(~pl.col("bare"))
-            self._references.add(named.select("row", hash="told", check="told_check"))
-
-    def found(self, worksheet: Worksheet) -> tuple[Twins, Twins]:
-        """Equal rows that no references tell apart, and rows that share a reference."""
-        contents = _collected(map(_equal_contents, self._contents.pieces()))
-        references = _collected(map(_equal_references, self._references.pieces()))
-        return _shown(worksheet, *contents), _shown(worksheet, *references)
+def _hashed(chunk: Chunk) -> pl.DataFrame:
+    """Invalid rows have a reference to be compared, and no content."""
+    return chunk.rows.select(
+        "row",
+        *_hashes(pl.struct(_CONTENT), "hash", "check"),
+        *_hashes(pl.col("reference"), "told", "told_check"),
+        valid=pl.col("problem").is_null(),
+        named=pl.col("reference") != "",
+    )
 
 
 def _hashes(what: pl.Expr, *names: str) -> list[pl.Expr]:

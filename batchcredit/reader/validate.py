@@ -14,7 +14,7 @@ from batchcredit.reader import forms
 from batchcredit.reader.currencies import CURRENCIES
 from batchcredit.reader.diagnosis import diagnosed
 from batchcredit.reader.header import Header
-from batchcredit.reader.rules import ProfileRules, ReadOptions
+from batchcredit.reader.rules import OURS, ProfileRules, ReadOptions
 from batchcredit.reader.table import Block
 
 _VALUE = pl.Decimal(38, 18)  # 12 digits before the point, and more after it than any provider takes
@@ -45,31 +45,39 @@ class Validator:
 
     def chunk(self, block: Block) -> Chunk:
         """The block's rows, each valid or with its problem."""
-        rows = self._texts(block).with_columns(self._meant())
-        rows = rows.with_columns(ok=self._sound())
-        rows = self._judged(rows)
-        rows = self._keyed(rows)
+        rows = self._read(block)
+        nothing = pl.lit(None, dtype=pl.String)
+        if rows["ok"].all():
+            rows = rows.with_columns(problem=nothing, column=nothing, detail=nothing)
+        else:
+            rows = self._with_problems(rows, block.cells)
         cells = block.cells.select(pl.col(was).alias(name) for was, name in self._header.carried.items())
-        return Chunk(block.first_row, rows, cells)
+        return Chunk(block.first_row, self._final(rows), cells)
 
-    def _texts(self, block: Block) -> pl.DataFrame:
+    def _read(self, block: Block) -> pl.DataFrame:
+        """The five cells as they stand, what is meant by them, and whether the row is sound."""
         lines = block.lines if block.lines is not None else pl.lit(None, dtype=pl.UInt32)
-        count = block.cells.height
-        return block.cells.select(
-            pl.int_range(block.first_row, block.first_row + count, dtype=pl.UInt32).alias("row"),
-            lines.alias("line"),
-            *(self._cell(name) for name in ("provider", "account", "amount", "currency", "reference")),
-            empty=self._all_empty(block.cells.schema),
+        end = block.first_row + block.cells.height
+        return (
+            block.cells.lazy()
+            .select(
+                pl.int_range(block.first_row, end, dtype=pl.UInt32).alias("row"),
+                lines.alias("line"),
+                *(self._cell(name) for name in OURS),
+            )
+            .with_columns(self._meant())
+            .with_columns(
+                ok=self._sound(),
+                short=shortest(pl.col("number")),
+                value=pl.col("number").cast(_VALUE, strict=False),
+            )
+            .collect()
         )
 
     def _cell(self, ours: str) -> pl.Expr:
         theirs = self._header.ours.get(ours)
         text = pl.lit("") if theirs is None else pl.col(theirs).cast(pl.String).fill_null("")
         return text.alias(ours)
-
-    def _all_empty(self, schema: pl.Schema) -> pl.Expr:
-        """Spreadsheets save rows of nothing but separators."""
-        return pl.all_horizontal(pl.col(name).cast(pl.String).fill_null("") == "" for name in schema)
 
     def _meant(self) -> list[pl.Expr]:
         """What flags and profiles fill in: `name`, `code`, `number`, beside the cells as they stand."""
@@ -90,21 +98,21 @@ class Validator:
 
     def _number(self, name: pl.Expr) -> pl.Expr:
         amount = pl.col("amount")
-        signs = {p.name: p.thousands or self._options.thousands for p in self._profiles.values()}
+        signs = {p.name: self._options.thousands or p.thousands for p in self._profiles.values()}
         grouped = {key: _ungrouped(amount, sign) for key, sign in signs.items() if sign}
         return _chosen(name, grouped, amount) if grouped else amount
 
     def _sound(self) -> pl.Expr:
-        conflicts = [~pl.col("empty")]
-        if self._options.provider is not None:
-            conflicts.append(pl.col("name") == self._options.provider)
-        if self._options.currency:
-            conflicts.append(pl.col("code") == self._options.currency)
         fits = reduce(pl.Expr.or_, (self._fits(p) for p in self._profiles.values()), pl.lit(value=False))
-        reference = pl.col("reference")
+        sound = [fits, forms.visible(pl.col("account")), pl.col("number").str.contains("[1-9]")]
+        if self._options.provider is not None:
+            sound.append(pl.col("name") == self._options.provider)
+        if self._options.currency:
+            sound.append(pl.col("code") == self._options.currency)
         if "reference" in self._header.ours:
-            conflicts.append((reference == "") | forms.visible(reference))
-        return pl.all_horizontal(fits, forms.visible(pl.col("account")), *conflicts)
+            reference = pl.col("reference")
+            sound.append((reference == "") | forms.visible(reference))
+        return pl.all_horizontal(sound)
 
     def _fits(self, profile: ProfileRules) -> pl.Expr:
         rules = profile.rules
@@ -113,36 +121,31 @@ class Validator:
             pl.col("name") == profile.name,
             pl.col("account").str.contains(forms.whole(rules.account)),
             pl.col("number").str.contains(forms.amount_form(rules.decimals)),
-            pl.col("number").str.contains("[1-9]"),
             pl.col("code").is_in(sorted(codes)),
         )
 
-    def _judged(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """The final texts, with problem, column and detail; `value` where the amount is a number at all."""
-        ok = pl.col("ok")
-        nothing = pl.lit(None, dtype=pl.String)
-        value = pl.when(pl.col("number").str.contains(forms.AMOUNT)).then(pl.col("number"))
-        rows = rows.with_columns(
-            provider=pl.when(ok).then(pl.col("name")).otherwise(pl.col("provider")),
-            amount=pl.when(ok).then(_shortest(pl.col("number"))).otherwise(pl.col("amount")),
-            currency=pl.when(ok).then(pl.col("code")).otherwise(pl.col("currency")),
-            value=value.cast(_VALUE, strict=False),
+    def _with_problems(self, rows: pl.DataFrame, cells: pl.DataFrame) -> pl.DataFrame:
+        """Rows that are not sound get their problem, and keep the texts as they came in."""
+        empty = cells.select(pl.all_horizontal(pl.all().cast(pl.String).fill_null("") == "")).to_series()
+        bad = rows.with_columns(empty.alias("empty")).filter(~pl.col("ok"))
+        problems = diagnosed(bad, self._options, self._profiles)
+        ok, number = pl.col("ok"), pl.col("number")
+        return rows.join(problems, on="row", how="left", maintain_order="left").with_columns(
+            name=pl.when(ok).then("name").otherwise("provider"),
+            short=pl.when(ok).then("short").otherwise("amount"),
+            code=pl.when(ok).then("code").otherwise("currency"),
+            value=pl.when(number.str.contains(forms.AMOUNT)).then("value"),
         )
-        if rows["ok"].all():
-            return rows.with_columns(problem=nothing, column=nothing, detail=nothing)
-        bad = diagnosed(rows.filter(~ok), self._options, self._profiles)
-        return rows.join(bad, on="row", how="left", maintain_order="left")
 
-    def _keyed(self, rows: pl.DataFrame) -> pl.DataFrame:
-        keyed = rows.with_columns(account_key=self._keys(rows))
-        return keyed.select(
+    def _final(self, rows: pl.DataFrame) -> pl.DataFrame:
+        return rows.select(
             "row",
             "line",
-            "provider",
+            pl.col("name").alias("provider"),
             "account",
-            "account_key",
-            "amount",
-            "currency",
+            self._keys(rows).alias("account_key"),
+            pl.col("short").alias("amount"),
+            pl.col("code").alias("currency"),
             "reference",
             "problem",
             "column",
@@ -151,21 +154,23 @@ class Validator:
         )
 
     def _keys(self, rows: pl.DataFrame) -> pl.Expr:
-        account = pl.col("account")
-        keys: dict[str, pl.Expr] = {}
-        for profile in self._profiles.values():
-            if profile.account_key is None:
-                continue
-            plain = account.str.to_lowercase() if profile.lowers_ascii else account
-            mine = rows.filter(name=profile.name)["account"]
-            odd = mine.filter(mine.str.contains(r"[^\x00-\x7f]")) if profile.lowers_ascii else mine
-            if odd.is_empty():
-                keys[profile.name] = plain
-                continue
-            unique = odd.unique()
-            folded = pl.Series([profile.account_key(text) for text in unique], dtype=pl.String)
-            keys[profile.name] = account.replace_strict(unique, folded, default=plain)
-        return _chosen(pl.col("name"), keys, account)
+        folded = [p for p in self._profiles.values() if p.account_key is not None]
+        keys = {profile.name: _key(profile, rows.filter(name=profile.name)["account"]) for profile in folded}
+        return _chosen(pl.col("name"), keys, pl.col("account"))
+
+
+def _key(profile: ProfileRules, accounts: pl.Series) -> pl.Expr:
+    """The canonical form of the accounts of one profile: a call for each that the columns can't fold."""
+    assert profile.account_key is not None
+    plain = pl.col("account").str.to_lowercase() if profile.lowers_ascii else pl.col("account")
+    odd = accounts
+    if profile.lowers_ascii:
+        odd = accounts.filter(accounts.str.len_bytes() != accounts.str.len_chars())
+    if odd.is_empty():
+        return plain
+    unique = odd.unique()
+    keys = pl.Series([profile.account_key(text) for text in unique], dtype=pl.String)
+    return pl.col("account").replace_strict(unique, keys, default=plain)
 
 
 def _chosen(name: pl.Expr, by_name: Mapping[str, pl.Expr], otherwise: pl.Expr) -> pl.Expr:
@@ -182,12 +187,11 @@ def _ungrouped(amount: pl.Expr, sign: str) -> pl.Expr:
     return pl.when(grouped).then(amount.str.replace_all(sign, "", literal=True)).otherwise(amount)
 
 
-def _shortest(number: pl.Expr) -> pl.Expr:
-    """As transfer.shortest: no padding on either side."""
-    short = (
-        pl.when(number.str.contains(".", literal=True))
-        .then(number.str.strip_chars_end("0").str.strip_chars_end("."))
-        .otherwise(number)
-    )
+def shortest(number: pl.Expr) -> pl.Expr:
+    """As transfer.shortest, for whole columns: no padding on either side of the point."""
+    fraction = number.str.strip_chars_end("0").str.strip_chars_end(".")
+    short = pl.when(number.str.contains(".", literal=True)).then(fraction).otherwise(number)
     bare = short.str.strip_chars_start("0")
-    return pl.when((bare == "") | bare.str.starts_with(".")).then(pl.lit("0") + bare).otherwise(bare)
+    padded = short.str.starts_with("0")
+    whole = pl.when((bare == "") | bare.str.starts_with(".")).then(pl.lit("0") + bare).otherwise(bare)
+    return pl.when(padded).then(whole).otherwise(short)
