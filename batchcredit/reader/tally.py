@@ -12,6 +12,7 @@ from batchcredit.reader.cures import cure_of
 from batchcredit.reader.rules import ProfileRules
 from batchcredit.reader.survey import SHOWN, Example, ProblemCount, Total
 from batchcredit.reader.validate import Chunk
+from batchcredit.transfer import shortest
 
 _LEAST_ROWS = 3  # of two equal rows, each is the sum of the others
 _NUMBER = re.compile(r"[0-9]{1,3}(?:[,' ][0-9]{3})+(?:\.[0-9]+)?|[0-9]{1,15}(?:\.[0-9]+)?")
@@ -76,7 +77,10 @@ class Tally:
 
     def totals(self) -> dict[tuple[str, str], Total]:
         """The valid rows by provider and currency, in that order."""
-        return dict(sorted(self._totals.items()))
+        return {
+            key: Total(each.rows, Decimal(shortest(each.amount)))
+            for key, each in sorted(self._totals.items())
+        }
 
     def total_line(self) -> Mapping[str, Any] | None:
         """The last row, if its amount is the sum of all others, or of all others of its currency."""

@@ -45,7 +45,7 @@ class Validator:
 
     def chunk(self, block: Block) -> Chunk:
         """The block's rows, each valid or with its problem."""
-        rows = self._read(block)
+        rows = self._keyed(self._read(block))
         nothing = pl.lit(None, dtype=pl.String)
         if rows["ok"].all():
             rows = rows.with_columns(problem=nothing, column=nothing, detail=nothing)
@@ -70,6 +70,8 @@ class Validator:
                 ok=self._sound(),
                 short=shortest(pl.col("number")),
                 value=pl.col("number").cast(_VALUE, strict=False),
+                account_key=self._plain_keys(),
+                ascii=pl.col("account").str.len_bytes() == pl.col("account").str.len_chars(),
             )
             .collect()
         )
@@ -143,7 +145,7 @@ class Validator:
             "line",
             pl.col("name").alias("provider"),
             "account",
-            self._keys(rows).alias("account_key"),
+            "account_key",
             pl.col("short").alias("amount"),
             pl.col("code").alias("currency"),
             "reference",
@@ -153,24 +155,23 @@ class Validator:
             "value",
         )
 
-    def _keys(self, rows: pl.DataFrame) -> pl.Expr:
-        folded = [p for p in self._profiles.values() if p.account_key is not None]
-        keys = {profile.name: _key(profile, rows.filter(name=profile.name)["account"]) for profile in folded}
-        return _chosen(pl.col("name"), keys, pl.col("account"))
+    def _plain_keys(self) -> pl.Expr:
+        """The canonical form of accounts in ASCII, as far as whole columns can be folded."""
+        account = pl.col("account")
+        folded = {p.name: account.str.to_lowercase() for p in self._profiles.values() if p.lowers_ascii}
+        return _chosen(pl.col("name"), folded, account)
 
-
-def _key(profile: ProfileRules, accounts: pl.Series) -> pl.Expr:
-    """The canonical form of the accounts of one profile: a call for each that the columns can't fold."""
-    assert profile.account_key is not None
-    plain = pl.col("account").str.to_lowercase() if profile.lowers_ascii else pl.col("account")
-    odd = accounts
-    if profile.lowers_ascii:
-        odd = accounts.filter(accounts.str.len_bytes() != accounts.str.len_chars())
-    if odd.is_empty():
-        return plain
-    unique = odd.unique()
-    keys = pl.Series([profile.account_key(text) for text in unique], dtype=pl.String)
-    return pl.col("account").replace_strict(unique, keys, default=plain)
+    def _keyed(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """The other accounts, with a call for each."""
+        for profile in self._profiles.values():
+            if profile.account_key is None or (profile.lowers_ascii and rows["ascii"].all()):
+                continue
+            mine = (pl.col("name") == profile.name) & ~(pl.col("ascii") & profile.lowers_ascii)
+            accounts = rows.filter(mine)["account"].unique()
+            keys = pl.Series([profile.account_key(text) for text in accounts], dtype=pl.String)
+            key = pl.col("account").replace_strict(accounts, keys, default=pl.col("account_key"))
+            rows = rows.with_columns(account_key=pl.when(mine).then(key).otherwise("account_key"))
+        return rows
 
 
 def _chosen(name: pl.Expr, by_name: Mapping[str, pl.Expr], otherwise: pl.Expr) -> pl.Expr:
