@@ -5,10 +5,11 @@ from pathlib import Path
 
 import polars as pl
 
-_HELD_ROWS = 1 << 18
+_HELD_ROWS = 1 << 17
 _BUCKETS = 16
-_SAMPLES = 1 << 12
-_DEEPEST = 4  # a key that fills a bucket can not be divided
+_MOST_BUCKETS = 512  # each is a file
+_SAMPLED = 256  # every so manieth key is looked at to set the bounds
+_DEEPEST = 3  # a key that fills a bucket can not be divided
 
 
 class SpillSort:
@@ -51,35 +52,39 @@ class SpillSort:
         held = pl.concat(self._held)
         self._held, self._rows = [], 0
         if self._bounds is None:
-            self._divide(held[self._key])
+            self._divide(_sample(held[self._key]), _BUCKETS)
         assert self._bounds is not None
         bucket = self._bounds.search_sorted(held[self._key], side="right").alias("_bucket")
         parts = held.with_columns(bucket).partition_by("_bucket", include_key=False, as_dict=True)
         for (number,), part in parts.items():
             self._buckets[number].append(part)
 
-    def _divide(self, keys: pl.Series) -> None:
-        """Sets the bounds of the buckets by what came first. What they divide badly is divided again."""
-        sample = keys.gather_every(max(1, len(keys) // _SAMPLES)).sort()
-        self._bounds = sample.gather_every(max(1, len(sample) // _BUCKETS))[1:].unique().sort()
+    def _divide(self, sample: pl.Series, into: int) -> None:
+        """Sets the bounds of the buckets. What they turn out to divide badly is divided again."""
+        self._bounds = sample.sort().gather_every(max(1, len(sample) // into))[1:].unique().sort()
         self._folder.mkdir()
-        self._buckets = [_Bucket(self._folder / f"{i:02}") for i in range(len(self._bounds) + 1)]
+        self._buckets = [_Bucket(self._folder / f"{i}", self._key) for i in range(len(self._bounds) + 1)]
 
     def _bucket_pieces(self, bucket: "_Bucket") -> Iterator[pl.DataFrame]:
         if bucket.rows > 2 * self._held_rows and self._depth < _DEEPEST:
-            finer = SpillSort(
-                bucket.path.with_suffix(".finer"),
-                self._key,
-                in_order=self._in_order,
-                held_rows=self._held_rows,
-                depth=self._depth + 1,
-            )
-            for frame in bucket.frames():
-                finer.add(frame)
-            yield from finer.pieces()
+            yield from self._divided_again(bucket)
         elif bucket.rows:
             yield self._piece(list(bucket.frames()))
         bucket.path.unlink(missing_ok=True)
+
+    def _divided_again(self, bucket: "_Bucket") -> Iterator[pl.DataFrame]:
+        """A file that is sorted already puts nearly all of itself into one bucket."""
+        finer = SpillSort(
+            bucket.path.with_suffix(".finer"),
+            self._key,
+            in_order=self._in_order,
+            held_rows=self._held_rows,
+            depth=self._depth + 1,
+        )
+        finer._divide(pl.concat(bucket.samples), min(_MOST_BUCKETS, bucket.rows // self._held_rows + 1))
+        for frame in bucket.frames():
+            finer.add(frame)
+        yield from finer.pieces()
 
     def _piece(self, frames: list[pl.DataFrame]) -> pl.DataFrame:
         whole = pl.concat(frames)
@@ -87,21 +92,30 @@ class SpillSort:
 
 
 class _Bucket:
-    """Frames of one range of keys, one behind the other in a file."""
+    """Frames of one range of keys, one behind the other in a file, and a sample of their keys."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, key: str) -> None:
+        self.path, self._key = path, key
         self.rows = 0
+        self.samples: list[pl.Series] = []
         self._sizes: list[int] = []
 
     def append(self, frame: pl.DataFrame) -> None:
+        """Writes `frame` behind the others."""
         with self.path.open("ab") as file:
             before = file.tell()
-            frame.write_ipc_stream(file, compat_level=pl.CompatLevel.newest())
+            frame.write_ipc_stream(file)
             self._sizes.append(file.tell() - before)
+        self.samples.append(_sample(frame[self._key]))
         self.rows += frame.height
 
     def frames(self) -> Iterator[pl.DataFrame]:
+        """All frames, one at a time."""
         with self.path.open("rb") as file:
             for size in self._sizes:
                 yield pl.read_ipc_stream(file.read(size))
+
+
+def _sample(keys: pl.Series) -> pl.Series:
+    """Some of `keys`, in memory of their own: a slice of strings would hold on to all of them."""
+    return pl.Series(keys.gather_every(_SAMPLED).to_list(), dtype=keys.dtype)
