@@ -2,6 +2,7 @@
 
 from collections import deque
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
 
 import anyio
@@ -15,16 +16,28 @@ BURST_S = 0.02
 SLACK = 1.004
 
 
+_UNITS = {1: "s", 60: "min", 3600: "h"}
+
+
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """At most `count` requests in any `period_s` seconds."""
+    """At most `count` requests in any `period_s` seconds, exactly as it was written."""
 
-    count: float
-    period_s: float
+    count: Decimal
+    period_s: int
 
     @property
-    def per_s(self) -> float:
-        return self.count / self.period_s
+    def exact_per_s(self) -> Fraction:
+        """Requests per second without rounding: what two rates are compared by."""
+        return Fraction(self.count) / self.period_s
+
+    @property
+    def per_second(self) -> float:
+        """Requests per second."""
+        return float(self.exact_per_s)
+
+    def __str__(self) -> str:
+        return f"{self.count}/{_UNITS[self.period_s]}"
 
 
 #: The window is watched over so many requests at the most; a longer one is cut in proportion.
@@ -39,7 +52,7 @@ class Pace:
         self._first_at = anyio.current_time() + wait_s
         self._limiter = _limiter(rate) if rate else None
         requests = min(WINDOW_MOST, Fraction(rate.count).limit_denominator(1000).numerator) if rate else 0
-        self._window_s = requests / rate.per_s if rate else 0.0
+        self._window_s = requests / rate.per_second if rate else 0.0
         self._sent: deque[float] = deque(maxlen=requests)
 
     async def turn(self) -> None:
@@ -63,7 +76,7 @@ class Pace:
 
 
 def _limiter(rate: Rate) -> AsyncLimiter:
-    per_s = rate.per_s / SLACK
+    per_s = rate.per_second / SLACK
     if per_s < SMOOTH_BELOW_PER_S:
         return AsyncLimiter(1, 1 / per_s)
     return AsyncLimiter(per_s * BURST_S, BURST_S)

@@ -102,9 +102,9 @@ class RowKey:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A row of another batch that equals, or holds the reference of, a row at hand."""
+    """A row of another batch that equals, or holds the reference of, the row of `key`."""
 
-    row: int
+    key: RowKey
     batch: str
     batch_id: int
     other_row: int

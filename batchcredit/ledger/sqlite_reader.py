@@ -161,10 +161,10 @@ class SqliteReader(LedgerReader):
         for name, other, row, state, ended, same_reference in self._connection.execute(
             _MATCH_CONTENT, bindings
         ):
-            yield Match(key.row, name, other, row, State(state), ended, True, bool(same_reference))
+            yield Match(key, name, other, row, State(state), ended, True, bool(same_reference))
         if key.reference is not None:
             for name, other, row, state, ended in self._connection.execute(_MATCH_REFERENCE, bindings):
-                yield Match(key.row, name, other, row, State(state), ended, False, True)
+                yield Match(key, name, other, row, State(state), ended, False, True)
 
     def left(self, batch: int, *, rejected: bool) -> list[Left]:
         sql = f"""SELECT provider, currency, count(*), decimal_sum(amount) FROM transfer

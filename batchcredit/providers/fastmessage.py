@@ -66,6 +66,7 @@ class FastMessage(Provider):
     """A reseller's login at one brand; clients are named by their username, amounts are in shillings."""
 
     kind = "fastmessage"
+    lowers_ascii = True
     settings = FastMessageSettings
     rules = Rules(
         account=".{1,128}",

@@ -3,9 +3,10 @@
 A fault in any of them refuses the command before it begins, and all faults are told at once.
 """
 
+from batchcredit.engine.limiter import Rate
 from batchcredit.settings.loading import Limits, Settings, load
 from batchcredit.settings.profile import Profile, default_profile, lowered, with_sandbox
-from batchcredit.settings.values import Rate, rate
+from batchcredit.settings.values import rate
 
 __all__ = [
     "Limits",

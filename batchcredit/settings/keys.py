@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
 
+from batchcredit.engine.limiter import Rate
 from batchcredit.settings import values
 
 #: Our names of the input's columns: what `map` may rename to.
@@ -76,7 +77,7 @@ class ProfileKeys(_Keys):
 
     kind: str
     base_url: Annotated[str, PlainValidator(values.base_url)] | None = None
-    rate: Annotated[values.Rate | None, PlainValidator(values.rate)] = "5/s"  # type: ignore[assignment]
+    rate: Annotated[Rate | None, PlainValidator(values.rate)] = "5/s"  # type: ignore[assignment]
     concurrency: Annotated[int, Number, Field(ge=1, le=1024)] = 8
     timeout: Annotated[float, Number, Field(ge=1, le=600, allow_inf_nan=False)] = 30
     attempts: Annotated[int, Number, Field(ge=1, le=100)] = 5

@@ -9,12 +9,13 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
+from batchcredit.engine.limiter import Rate
 from batchcredit.errors import RefusedError
 from batchcredit.ledger.base import LaneIdentity
 from batchcredit.providers import registry
 from batchcredit.providers.base import Provider
 from batchcredit.settings.faults import sentence
-from batchcredit.settings.values import Rate, is_loopback
+from batchcredit.settings.values import is_loopback
 from batchcredit.settings.values import rate as read_rate
 
 _STAND_IN = "sandbox"

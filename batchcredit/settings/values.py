@@ -4,13 +4,13 @@ Every function here raises ValueError with a sentence that ends in what to write
 """
 
 import re
-from dataclasses import dataclass
 from decimal import Decimal
 from difflib import get_close_matches
-from fractions import Fraction
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo, available_timezones
+
+from batchcredit.engine.limiter import Rate
 
 _DURATION = re.compile(r"([0-9]{1,7})(s|m|h|d)")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -23,28 +23,6 @@ _AMOUNT = re.compile(r"[0-9]{1,15}(\.[0-9]{1,9})?")
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _HOST_NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?")
 _PORTS = {"https": 443, "http": 80}
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """At most `count` requests in each `period_s` seconds, exactly as it was written."""
-
-    count: Decimal
-    period_s: int
-
-    @property
-    def exact_per_s(self) -> Fraction:
-        """Requests per second without rounding: what two rates are compared by."""
-        return Fraction(self.count) / self.period_s
-
-    @property
-    def per_second(self) -> float:
-        """Requests per second."""
-        return float(self.exact_per_s)
-
-    def __str__(self) -> str:
-        unit = next(unit for unit, period_s in _PERIOD_S.items() if period_s == self.period_s)
-        return f"{self.count}/{unit}"
 
 
 def nearest(word: str, known: list[str]) -> str:

@@ -1,0 +1,1 @@
+"""One batch from file to results: the only place that joins the parts."""

@@ -1,0 +1,57 @@
+"""The person in front of it, or whoever answers for them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Protocol
+
+from batchcredit.engine.lane import Lane
+from batchcredit.ledger.base import LaneIdentity
+from batchcredit.reader import Survey
+from batchcredit.runner.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One of the first rows, after it has ended. `adds_up` is None where the balances do not tell."""
+
+    profile: str
+    row: int
+    account: str
+    amount: Decimal
+    currency: str
+    status: str
+    message: str
+    balance_before: Decimal | None
+    balance_after: Decimal | None
+    adds_up: bool | None
+
+
+class Attendant(Protocol):
+    """Shows what happens and answers what is asked. An answer is True only for a clear yes."""
+
+    def note(self, text: str) -> None:
+        """A sentence on what is being done or was understood."""
+
+    def warn(self, text: str) -> None:
+        """A sentence that should not be missed."""
+
+    def show_survey(self, path: Path, survey: Survey) -> None:
+        """The bad rows of a file, a few of each kind."""
+
+    def show_plan(self, plan: Plan) -> None: ...
+
+    def accept_lane(self, profile: str, identity: LaneIdentity, settings: Path | None) -> bool:
+        """Whether this lane, never used by this ledger, is the right one."""
+
+    def approve(self, plan: Plan) -> bool: ...
+
+    def go_on(self, trials: Sequence[Trial]) -> bool:
+        """Whether the rest follows, after the first rows were shown."""
+
+    def progress(self, lanes: Sequence[Lane]) -> None:
+        """Called a few times a second while rows are sent."""
+
+    def progress_ends(self) -> None:
+        """Called once after the last `progress`."""

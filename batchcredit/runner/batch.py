@@ -1,0 +1,277 @@
+"""run, check and resume: one batch from file to results."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+from batchcredit import host
+from batchcredit.errors import RefusedError, StorageError
+from batchcredit.ledger import registry
+from batchcredit.ledger.base import BatchRecord, Ledger, LedgerReader, NewBatch
+from batchcredit.reader import Survey, Total, Worksheet, examine, write_invalid
+from batchcredit.runner import guard, lanes, overlap
+from batchcredit.runner.attendant import Attendant
+from batchcredit.runner.comparison import Comparison
+from batchcredit.runner.dispatch import Dispatch, Order, finish
+from batchcredit.runner.enrolment import (
+    Target,
+    enrol_chunks,
+    find_exact,
+    forget_rehearsal,
+    identify,
+    row_keys,
+)
+from batchcredit.runner.options import InputOptions, SendOptions
+from batchcredit.runner.summary import Speed, Summary
+from batchcredit.settings import Profile, Settings
+from batchcredit.writer import claim_path, results_path
+
+
+async def run(given: InputOptions, how: SendOptions, settings: Settings, attendant: Attendant) -> Summary:
+    """Send a file: validate, enrol, ask, send, write results. The same file again resumes; nothing is sent
+    twice. Raises RefusedError before anything was sent, StorageError where ledger or results fail."""
+    known = lanes.profiles(settings, how)
+    with Worksheet() as worksheet:
+        survey = examined(given, known, worksheet, attendant)
+        live = lanes.is_live(survey.provider_rows, known, how)
+        _refuse_blind(how, settings, live=live)
+        guard.refuse_other_totals(survey.rows, amounts(survey), how)
+        with holding(how, settings, live=live) as ledger:
+            guard.refuse_over_caps(worksheet, amounts(survey), settings.caps, ledger, host.now_ms())
+            target = identify(ledger, given, survey, worksheet, settings.repeat_window_ms)
+            if how.sandbox:
+                target = forget_rehearsal(ledger, target)
+            dispatch = Dispatch(ledger, settings, how, attendant, known, live)
+            if target.batch and not target.changes:
+                return await _go_on(dispatch, target.batch, given.path)
+            return await dispatch.send(_order(dispatch, given, survey, worksheet, target))
+
+
+async def resume(name: str, how: SendOptions, settings: Settings, attendant: Attendant) -> Summary:
+    """Go on with a batch of the ledger; `name` is any unique beginning of its name, or "" for the newest one
+    with rows left."""
+    known = lanes.profiles(settings, how)
+    url = ledger_url(how, settings)
+    registry.read(url).close()  # a ledger that does not exist has no batch to go on with
+    with registry_held(url, how) as ledger:
+        batch = find_batch(ledger, name) if name else _newest_unfinished(ledger)
+        names = [lane.profile for lane in ledger.batch_lanes(batch.id)]
+        live = lanes.is_live(names, known, how)
+        _refuse_blind(how, settings, live=live)
+        _refuse_kind(ledger, live=live)
+        guard.refuse_other_totals(batch.rows, batch.totals, how)
+        return await _go_on(Dispatch(ledger, settings, how, attendant, known, live), batch, None)
+
+
+def examined(
+    given: InputOptions, known: Mapping[str, Profile], worksheet: Worksheet, attendant: Attendant
+) -> Survey:
+    """Read the whole file; bad rows are shown, written to a file beside it, and refused unless skipped."""
+    survey = examine(given.path, given.read, lanes.rules(known), worksheet)
+    for note in survey.notes:
+        attendant.note(note)
+    invalid = None
+    if survey.valid < survey.rows:
+        attendant.show_survey(given.path, survey)
+        invalid = _write_invalid(given.path, worksheet, attendant)
+    guard.refuse_bad_rows(given, survey, invalid)
+    return survey
+
+
+def _write_invalid(path: Path, worksheet: Worksheet, attendant: Attendant) -> Path | None:
+    stem = path.name
+    for ending in (".gz", ".csv", ".parquet"):
+        stem = stem.removesuffix(ending)
+    invalid = path.with_name(f"{stem}.invalid.csv")
+    try:
+        write_invalid(worksheet, invalid)
+    except StorageError as error:
+        attendant.warn(f"the list of all invalid rows could not be written: {error}")
+        return None
+    return invalid
+
+
+def amounts(survey: Survey) -> dict[str, Decimal]:
+    """The sum of all valid rows by currency."""
+    return {currency: total.amount for currency, total in survey.currency_totals.items()}
+
+
+def _refuse_blind(how: SendOptions, settings: Settings, *, live: bool) -> None:
+    """Unattended money needs a bound that a person has set."""
+    if live and how.yes and not settings.limits and not how.expect_totals:
+        raise RefusedError(
+            "--yes moves real money here, and nothing says how much it may be",
+            reason="no_limits",
+            cure="set [limits] in the settings, or give --expect-total CUR=AMOUNT",
+        )
+
+
+def ledger_url(how: SendOptions, settings: Settings) -> str:
+    """The ledger of this command; a rehearsal never uses the live one by default."""
+    if how.ledger_url:
+        return how.ledger_url
+    return settings.sandbox_ledger_url if how.sandbox else settings.ledger_url
+
+
+@contextmanager
+def registry_held(url: str, how: SendOptions) -> Iterator[Ledger]:
+    """The ledger, held as long as the context."""
+    ledger = registry.hold(url, how.command)
+    try:
+        yield ledger
+    finally:
+        ledger.close()
+
+
+@contextmanager
+def holding(how: SendOptions, settings: Settings, *, live: bool) -> Iterator[Ledger]:
+    """The ledger for a file that may be new to it. An unattended live run never makes one by mistake."""
+    url = ledger_url(how, settings)
+    with registry_held(url, how) as ledger:
+        if live and how.yes and ledger.is_live() is None and not how.new_ledger:
+            raise RefusedError(
+                f"the ledger {url} is new; on a wrong machine, user or volume all would be sent again",
+                reason="new_ledger",
+                cure="name the right one with --ledger, or say that it is the first time with --new-ledger",
+            )
+        _refuse_kind(ledger, live=live)
+        yield ledger
+
+
+def _refuse_kind(ledger: LedgerReader, *, live: bool) -> None:
+    was_live = ledger.is_live()
+    if was_live is not None and was_live != live:
+        kinds = ("live", "test") if was_live else ("test", "live")
+        raise RefusedError(
+            f"the ledger {ledger.url} is a {kinds[0]} ledger, and this batch is {kinds[1]}",
+            reason="live_and_test",
+            cure="name another ledger with --ledger sqlite:///path/ledger.db",
+        )
+
+
+def find_batch(ledger: LedgerReader, name: str) -> BatchRecord:
+    """The one batch whose name begins so; refused where there is none or more than one."""
+    found = ledger.batches(name)
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(batch.name for batch in (found or ledger.batches())[:10])
+    raise RefusedError(
+        f"{len(found)} batches begin with {name!r}"
+        if found
+        else f"there is no batch {name!r} in {ledger.url}",
+        reason="no_batch",
+        cure=f"it has: {names}" if names else "this ledger has no batch",
+    )
+
+
+def _newest_unfinished(ledger: LedgerReader) -> BatchRecord:
+    for batch in ledger.batches():
+        if batch.finished_ms is None:
+            return batch
+    raise RefusedError(
+        f"no batch in {ledger.url} has rows left to send",
+        reason="no_batch",
+        cure="batchcredit show lists its batches",
+    )
+
+
+async def _go_on(dispatch: Dispatch, batch: BatchRecord, input_path: Path | None) -> Summary:
+    """Send what is left of a batch that the ledger has."""
+    ledger, how = dispatch.ledger, dispatch.how
+    results = how.out.absolute() if how.out else Path(batch.results)
+    left = ledger.left(batch.id, rejected=how.rejected)
+    if not left:
+        claim_path(results, input_path, batch.name, batch, ledger)
+        return finish(ledger, batch, results, Speed(), how)
+    since = overlap.window(dispatch.settings.repeat_window_ms, batch.repeats_allowed_ms)
+    found = overlap.survey_overlap(ledger, ledger.left_keys(batch.id, rejected=how.rejected), batch, since)
+    overlap.refuse_repeats(found, how)
+    needed: dict[str, dict[str, Total]] = {}
+    for part in left:
+        needed.setdefault(part.profile, {})[part.currency] = Total(part.rows, part.amount)
+
+    def enrol(ids: Mapping[str, int]) -> BatchRecord:
+        for lane in ledger.batch_lanes(batch.id):
+            if lane.profile in ids and ids[lane.profile] != lane.lane.id:
+                ledger.change_lane(batch.id, lane.profile, ids[lane.profile])
+        return batch
+
+    return await dispatch.send(
+        Order(
+            name=batch.name,
+            batch=batch,
+            input_path=input_path,
+            results=results,
+            needed=needed,
+            warnings=overlap.waiting_note(found),
+            keys=lambda _: ledger.left_keys(batch.id, rejected=how.rejected),
+            enrol=enrol,
+        )
+    )
+
+
+def _order(
+    dispatch: Dispatch, given: InputOptions, survey: Survey, worksheet: Worksheet, target: Target
+) -> Order:
+    """What an examined file asks for, or a refusal."""
+    how, batch = dispatch.how, target.batch
+    compared = Comparison(
+        dispatch.ledger, dispatch.settings, how, dispatch.known, given, survey, worksheet, target
+    )
+    for change in target.changes[:20]:
+        dispatch.attendant.note(f"corrected {change}")
+    results = results_path(given.path, target.name, how.out, sandbox=how.sandbox)
+    if batch and not how.out:
+        results = Path(batch.results)
+    enrolment = Enrolment(dispatch, given, survey, worksheet, target, results)
+    return Order(
+        name=target.name,
+        batch=batch,
+        input_path=given.path,
+        results=results,
+        needed=compared.needed,
+        warnings=compared.warnings,
+        keys=lambda ids: row_keys(worksheet, ids),
+        enrol=enrolment.correct if batch else enrolment.enrol,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """Writes an examined file into the ledger, as a new batch or as the correction of one."""
+
+    dispatch: Dispatch
+    given: InputOptions
+    survey: Survey
+    worksheet: Worksheet
+    target: Target
+    results: Path
+
+    def enrol(self, ids: Mapping[str, int]) -> BatchRecord:
+        """A new batch, with the lane of each profile."""
+        how, now_ms, window_ms = self.dispatch.how, host.now_ms(), self.dispatch.settings.repeat_window_ms
+        new = NewBatch(
+            name=self.target.name,
+            content=self.survey.content,
+            source=str(self.given.path.absolute()),
+            results=str(self.results),
+            totals=amounts(self.survey),
+            lanes=ids,
+            live=self.dispatch.live,
+            repeats_allowed_ms=now_ms if how.allow_repeat else 0,
+            skip_repeats_since_ms=now_ms - window_ms if how.skip_repeats else None,
+        )
+        return self.dispatch.ledger.enrol(new, enrol_chunks(self.worksheet, ids))
+
+    def correct(self, ids: Mapping[str, int]) -> BatchRecord:
+        """The batch with its corrected rows."""
+        ledger, batch = self.dispatch.ledger, self.target.batch
+        assert batch is not None
+        for profile, lane in ids.items():
+            ledger.change_lane(batch.id, profile, lane)
+        ledger.correct(batch.id, self.survey.content, amounts(self.survey), enrol_chunks(self.worksheet, ids))
+        corrected = find_exact(ledger, batch.name)
+        assert corrected is not None
+        return corrected

@@ -1,0 +1,99 @@
+"""A file against a ledger: what it is to it, what of it was asked for before, and what is left to send.
+
+Only reads, so that `check` and `run` come to the same answer.
+"""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+from batchcredit.ledger.base import BatchRecord, LedgerReader
+from batchcredit.reader import Survey, Total, Worksheet
+from batchcredit.runner import correction, lanes, overlap
+from batchcredit.runner.enrolment import Target, row_keys
+from batchcredit.runner.options import InputOptions, SendOptions
+from batchcredit.settings import Profile, Settings
+
+#: Rows and amount by profile and currency.
+Needed = Mapping[str, Mapping[str, Total]]
+
+
+class Comparison:
+    """An examined file that would become a new batch, or the correction of one; refused where it may not."""
+
+    def __init__(
+        self,
+        ledger: LedgerReader,
+        settings: Settings,
+        how: SendOptions,
+        known: Mapping[str, Profile],
+        given: InputOptions,
+        survey: Survey,
+        worksheet: Worksheet,
+        target: Target,
+    ) -> None:
+        self._ledger = ledger
+        self._how = how
+        self._survey = survey
+        self._target = target
+        kept = ledger.batch_lanes(target.batch.id) if target.batch else []
+        found = lanes.ways(list(survey.provider_rows), known, ledger, kept, how)
+        self._ids = {name: way.lane.id for name, way in found.items() if way.lane}
+        since = overlap.window(settings.repeat_window_ms)
+        keys = row_keys(worksheet, self._ids)
+        self._overlap = overlap.survey_overlap(ledger, keys, target.batch, since)
+        self._refuse(given)
+
+    def _refuse(self, given: InputOptions) -> None:
+        overlap.refuse_clashes(self._overlap)
+        if given.batch is None:
+            batches = {batch.id: batch for batch in self._ledger.batches()}
+            overlap.refuse_correction(self._ledger, self._overlap, self._survey.rows, batches, given.path)
+        if self._target.batch is None:
+            overlap.refuse_repeats(self._overlap, self._how)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What will not be sent, or is sent once more, in sentences."""
+        found, notes = self._overlap, []
+        if self._survey.valid < self._survey.rows:
+            notes.append(f"{self._survey.rows - self._survey.valid} invalid rows are left out")
+        if found.recognised.rows:
+            notes.append(f"{found.recognised.rows} rows were credited before: {found.recognised}")
+        if found.repeats.rows and self._how.skip_repeats:
+            notes.append(f"{found.repeats.rows} repeats are left out: {found.repeats}")
+        elif found.repeats.rows and self._how.allow_repeat:
+            notes.append(f"{found.repeats.rows} rows are sent once more: {found.repeats}")
+        return (*notes, *overlap.waiting_note(found))
+
+    @property
+    def needed(self) -> Needed:
+        """What is to be sent, by profile and currency."""
+        if self._target.batch:
+            return _needed_after(self._ledger, self._target.batch, self._target.changes)
+        left_out = [self._overlap.recognised, *([self._overlap.repeats] if self._how.skip_repeats else [])]
+        needed: dict[str, dict[str, Total]] = {}
+        for (profile, currency), total in self._survey.totals.items():
+            key = (self._ids.get(profile, 0), currency)
+            less = [part.amounts.get(key, Total()) for part in left_out]
+            rows = total.rows - sum(part.rows for part in less)
+            amount = total.amount - sum((part.amount for part in less), Decimal(0))
+            needed.setdefault(profile, {})[currency] = Total(rows, amount)
+        return needed
+
+
+def _needed_after(ledger: LedgerReader, batch: BatchRecord, changes: Sequence[correction.Change]) -> Needed:
+    """What is left of a batch once its corrections are in."""
+    needed: dict[str, dict[str, Total]] = {}
+
+    def add(profile: str, currency: str, rows: int, amount: Decimal) -> None:
+        so_far = needed.setdefault(profile, {}).get(currency, Total())
+        needed[profile][currency] = Total(so_far.rows + rows, so_far.amount + amount)
+
+    for part in ledger.left(batch.id, rejected=False):
+        add(part.profile, part.currency, part.rows, part.amount)
+    for change in changes:
+        if change.was_left:
+            add(change.was[0], change.was[3], -1, -Decimal(change.was[2]))
+        if change.is_valid:
+            add(change.now[0], change.now[3], 1, Decimal(change.now[2]))
+    return needed

@@ -1,0 +1,88 @@
+"""A changed file under the name of a batch that the ledger knows: a correction, or a mistake."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from batchcredit.errors import RefusedError
+from batchcredit.ledger.base import BatchRecord, LedgerReader, ResultRow
+from batchcredit.reader import Chunk, Worksheet
+from batchcredit.transfer import State
+
+#: States in which a row may be corrected: not credited, not in doubt, not withdrawn.
+_MAY = (State.PENDING, State.UNSENT, State.REJECTED, State.INVALID)
+
+_COLUMNS = ("provider", "account", "amount", "currency", "reference", "problem")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One corrected row: what it said and what it says (provider, account, amount, currency, reference)."""
+
+    row: int
+    was: tuple[str, ...]
+    now: tuple[str, ...]
+    was_left: bool  # it would have been sent as it was
+    is_valid: bool
+
+    def __str__(self) -> str:
+        names = ("provider", "account", "amount", "currency")
+        pairs = zip(names, self.was, self.now, strict=False)
+        return f"row {self.row}: " + ", ".join(
+            f"{name} {was} -> {now}" for name, was, now in pairs if was != now
+        )
+
+
+def changes(ledger: LedgerReader, batch: BatchRecord, worksheet: Worksheet, path: Path) -> list[Change]:
+    """The rows that differ; refused where one of them is not a row that may be corrected.
+
+    More than 10,000 corrected rows are refused: that is another file.
+    """
+    found = list(islice(_changes(ledger, batch, worksheet, path), 10_001))
+    if len(found) > 10_000:
+        raise _refused(path, batch, "more than 10,000 rows differ")
+    return found
+
+
+def _changes(ledger: LedgerReader, batch: BatchRecord, worksheet: Worksheet, path: Path) -> Iterator[Change]:
+    rows = 0
+    for chunk in worksheet.chunks():
+        known = ledger.rows(batch.id, chunk.first_row, chunk.first_row + len(chunk.rows) - 1)
+        rows += len(chunk.rows)
+        if rows > batch.rows:
+            break
+        for now, was in zip(_texts(chunk), known, strict=True):
+            yield from _change(now, was, batch, path)
+    if rows != batch.rows:
+        raise _refused(path, batch, f"the number of rows differs from the {batch.rows} of the batch")
+
+
+def _texts(chunk: Chunk) -> Iterator[tuple[Any, ...]]:
+    yield from chunk.rows.select(_COLUMNS).iter_rows()
+
+
+def _change(now: tuple[Any, ...], was: ResultRow, batch: BatchRecord, path: Path) -> Iterator[Change]:
+    before = (was.provider, was.account, was.amount, was.currency, was.reference or "")
+    texts = now[:5]
+    if texts == before:
+        return
+    if not was.reference or texts[4] != was.reference:
+        raise _refused(
+            path, batch, f"row {was.row} differs, and only its reference could say that it is the same row"
+        )
+    if was.state not in _MAY:
+        raise _refused(path, batch, f"row {was.row} differs, and it is {was.state} already")
+    was_left = was.state in (State.PENDING, State.UNSENT)
+    yield Change(was.row, before, texts, was_left, is_valid=now[5] is None)
+
+
+def _refused(path: Path, batch: BatchRecord, why: str) -> RefusedError:
+    return RefusedError(
+        f"{path} is not what batch {batch.name} was made of: {why}",
+        reason="changed_content",
+        cure="if it is new, name it with --batch NAME; a correction keeps rows and order and changes "
+        "only rows with a reference that were not credited and are not in doubt; as it was, it goes on with: "
+        f"batchcredit resume {batch.name}",
+    )

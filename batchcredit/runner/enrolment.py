@@ -1,0 +1,117 @@
+"""From an examined file to a batch of the ledger: its name, whether it is known, and its rows."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from batchcredit import host
+from batchcredit.errors import RefusedError
+from batchcredit.ledger.base import BatchRecord, EnrolChunk, EnrolRow, Ledger, LedgerReader, RowKey
+from batchcredit.reader import Chunk, Survey, Worksheet
+from batchcredit.runner import correction
+from batchcredit.runner.options import InputOptions
+from batchcredit.transfer import State
+from batchcredit.writer import pack
+
+#: What a batch may be called: it becomes a file's name.
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a file is to this ledger: a new batch (`batch` is None), a known one, or a correction of one."""
+
+    name: str
+    batch: BatchRecord | None = None
+    changes: tuple[correction.Change, ...] = ()
+
+
+def identify(
+    ledger: LedgerReader, given: InputOptions, survey: Survey, worksheet: Worksheet, repeat_window_ms: int
+) -> Target:
+    """What this file is to this ledger. A batch is known by its content, whatever its file is called."""
+    if given.batch is None:
+        same = ledger.batches_of(survey.content)
+        if same:
+            return Target(same[0].name, _still_open(same[0], repeat_window_ms))
+    name = given.batch or default_name(given.path, survey.content)
+    known = find_exact(ledger, name)
+    if known is None:
+        return Target(name)
+    if known.content == survey.content:
+        return Target(name, _still_open(known, repeat_window_ms))
+    return Target(name, known, tuple(correction.changes(ledger, known, worksheet, given.path)))
+
+
+def find_exact(ledger: LedgerReader, name: str) -> BatchRecord | None:
+    """The batch of exactly this name."""
+    if not NAME.fullmatch(name):
+        raise RefusedError(
+            f"{name!r} is no name for a batch",
+            reason="usage",
+            cure="use up to 100 letters, digits, points, dashes and underscores; begin with a letter or digit",
+        )
+    return next((batch for batch in ledger.batches(name) if batch.name == name), None)
+
+
+def default_name(path: Path, content: bytes) -> str:
+    """The file's stem and 8 hex digits of its content."""
+    stem = re.sub(r"\.(csv|csv\.gz|parquet)$", "", path.name, flags=re.IGNORECASE)
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-._")[:80] or "batch"
+    return f"{stem}-{content.hex()[:8]}"
+
+
+def _still_open(batch: BatchRecord, repeat_window_ms: int) -> BatchRecord:
+    """An old finished batch is not taken up again by chance: next month's file may look the same."""
+    if batch.finished_ms is not None and host.now_ms() - batch.finished_ms > repeat_window_ms:
+        raise RefusedError(
+            f"these rows are batch {batch.name}, which was finished on {host.iso(batch.finished_ms)}",
+            reason="finished_batch",
+            cure="if the same transfers are meant once more, give them a new name with --batch NAME; what became "
+            f"of the old ones: batchcredit show {batch.name}",
+        )
+    return batch
+
+
+def row_keys(worksheet: Worksheet, lanes: Mapping[str, int]) -> Iterator[RowKey]:
+    """The valid rows whose lanes this ledger knows, as other batches are compared with them."""
+    columns = ("row", "provider", "account_key", "amount", "currency", "reference", "problem")
+    for chunk in worksheet.chunks():
+        for row, provider, key, amount, currency, reference, problem in chunk.rows.select(
+            columns
+        ).iter_rows():
+            if problem is None and provider in lanes:
+                yield RowKey(row, lanes[provider], key, amount, currency, reference or None)
+
+
+def enrol_chunks(worksheet: Worksheet, lanes: Mapping[str, int]) -> Iterator[EnrolChunk]:
+    """The examined rows as the ledger takes them, in order."""
+    for chunk in worksheet.chunks():
+        yield EnrolChunk(
+            chunk.first_row, [_enrol_row(row, lanes) for row in _tuples(chunk)], pack(chunk.cells)
+        )
+
+
+_COLUMNS = ("row", "provider", "account", "account_key", "amount", "currency", "reference", "problem")
+
+
+def _tuples(chunk: Chunk) -> Iterator[tuple[Any, ...]]:
+    yield from chunk.rows.select(*_COLUMNS, "column", "detail").iter_rows()
+
+
+def _enrol_row(row: tuple[Any, ...], lanes: Mapping[str, int]) -> EnrolRow:
+    number, provider, account, key, amount, currency, reference, problem, column, detail = row
+    texts = (provider or "", account or "", key or "", amount or "", currency or "", reference or None)
+    if problem is None:
+        return (number, lanes[provider], *texts, State.PENDING.value, "", "")
+    return (number, lanes.get(provider), *texts, State.INVALID.value, problem, f"{column}: {detail}")
+
+
+def forget_rehearsal(ledger: Ledger, target: Target) -> Target:
+    """A rehearsal that has ended starts anew."""
+    if target.batch is None or target.batch.finished_ms is None or target.changes:
+        return target
+    ledger.forget(target.batch.id)
+    return Target(target.name)

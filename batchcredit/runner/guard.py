@@ -1,0 +1,122 @@
+"""What is refused before a cent moves: bad rows, duplicates, control totals, limits."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+
+from batchcredit.errors import RefusedError
+from batchcredit.ledger.base import Caps, LedgerReader
+from batchcredit.reader import Survey, Twin, Worksheet
+from batchcredit.runner.options import InputOptions, SendOptions
+from batchcredit.transfer import shortest
+
+
+def refuse_bad_rows(given: InputOptions, survey: Survey, invalid: Path | None) -> None:
+    """Invalid rows, unless they are skipped; references used twice; equal rows that nothing tells apart."""
+    if survey.valid < survey.rows and not given.skip_invalid:
+        bad = survey.rows - survey.valid
+        where = f"correct them ({invalid} has them all)" if invalid else "correct them"
+        raise RefusedError(
+            f"{given.path}: {bad} of {survey.rows} rows are invalid; nothing was sent",
+            reason="invalid_rows",
+            cure=f"{where}, or send the rest with --skip-invalid",
+        )
+    if not survey.valid:
+        raise RefusedError(
+            f"{given.path}: not one of {survey.rows} rows is valid; nothing was sent",
+            reason="invalid_rows",
+            cure="correct them",
+        )
+    if survey.duplicate_references.count:
+        raise _twins_refused(given.path, survey, "duplicate_reference")
+    if survey.duplicates.count and not given.allow_duplicates:
+        raise _twins_refused(given.path, survey, "duplicate_rows")
+
+
+def _twins_refused(path: Path, survey: Survey, reason: str) -> RefusedError:
+    by_reference = reason == "duplicate_reference"
+    twins = survey.duplicate_references if by_reference else survey.duplicates
+    what = "have a reference of an earlier row" if by_reference else "say the same as an earlier row"
+    shown = "\n".join(_twin(twin, by_reference=by_reference) for twin in twins.examples)
+    more = (
+        f"\n  ... and {twins.count - len(twins.examples)} more" if twins.count > len(twins.examples) else ""
+    )
+    cure = (
+        "a reference stands for one transfer: correct the column"
+        if by_reference
+        else "delete them, give each a reference of its own, or send them all with --allow-duplicates"
+    )
+    return RefusedError(f"{path}: {twins.count} rows {what}:\n{shown}{more}", reason=reason, cure=cure)
+
+
+def _twin(twin: Twin, *, by_reference: bool) -> str:
+    what = f"reference {twin.reference}" if by_reference else f"account {twin.account}, amount {twin.amount}"
+    return f"  {at(twin.row, twin.line)} and {at(twin.first_row, twin.first_line)}: {what}"
+
+
+def at(row: int, line: int | None) -> str:
+    """`row 17 (line 18)`: people count lines in a spreadsheet."""
+    return f"row {row} (line {line})" if line is not None else f"row {row}"
+
+
+def refuse_other_totals(rows: int, totals: Mapping[str, Decimal], how: SendOptions) -> None:
+    """Control totals that a person took from elsewhere have to be met exactly."""
+    problems = []
+    if how.expect_rows is not None and how.expect_rows != rows:
+        problems.append(f"--expect-rows says {how.expect_rows}, the batch has {rows}")
+    if how.expect_totals:
+        for currency in sorted({*how.expect_totals, *totals}):
+            expected, found = how.expect_totals.get(currency), totals.get(currency, Decimal(0))
+            if expected is None:
+                problems.append(
+                    f"--expect-total does not name {currency}, of which there are {shortest(found)}"
+                )
+            elif expected != found:
+                problems.append(
+                    f"--expect-total says {currency}={shortest(expected)}, the batch has {shortest(found)}"
+                )
+    if problems:
+        raise RefusedError(
+            "; ".join(problems), reason="control_totals", cure="check that this is the right file"
+        )
+
+
+def refuse_over_caps(
+    worksheet: Worksheet, totals: Mapping[str, Decimal], caps: Caps, ledger: LedgerReader | None, now_ms: int
+) -> None:
+    """Limits, as far as the whole file can break them; each claim checks them again."""
+    for currency, amount in totals.items():
+        _refuse_over("max_total", currency, amount, caps.batch, "the batch")
+        if currency in caps.day:
+            before = ledger.spent(None, currency, caps.day_start(now_ms)) if ledger else Decimal(0)
+            _refuse_over("max_day", currency, amount + before, caps.day, "the day, with this batch,")
+    if caps.transfer or caps.account_day:
+        _refuse_rows_over(worksheet, caps)
+
+
+def _refuse_over(name: str, currency: str, amount: Decimal, caps: Mapping[str, Decimal], what: str) -> None:
+    cap = caps.get(currency)
+    if cap is not None and amount > cap:
+        raise RefusedError(
+            f"{what} comes to {shortest(amount)} {currency}, over [limits] {name} of {shortest(cap)}",
+            reason=f"limit_{name}",
+            cure="check that this is the right file; a person who may can raise the limit in the settings",
+        )
+
+
+def _refuse_rows_over(worksheet: Worksheet, caps: Caps) -> None:
+    accounts: dict[tuple[str, str, str], Decimal] = {}
+    columns = ("row", "line", "provider", "account", "account_key", "amount", "currency", "problem")
+    for chunk in worksheet.chunks():
+        for row, line, provider, account, key, text, currency, problem in chunk.rows.select(
+            columns
+        ).iter_rows():
+            if problem is not None:
+                continue
+            amount = Decimal(text)
+            where = f"{at(row, line)}: account {account}"
+            _refuse_over("max_amount", currency, amount, caps.transfer, where)
+            if currency in caps.account_day:
+                got = accounts.get((provider, key, currency), Decimal(0)) + amount
+                accounts[provider, key, currency] = got
+                _refuse_over("max_account", currency, got, caps.account_day, where)

@@ -1,0 +1,47 @@
+"""What a person asks for, apart from how it was typed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+
+from batchcredit.reader import ReadOptions
+from batchcredit.settings import Rate
+
+
+@dataclass(frozen=True, slots=True)
+class InputOptions:
+    """Which file, and how it is to be understood. `batch` names the batch; None takes the default name."""
+
+    path: Path
+    read: ReadOptions
+    batch: str | None = None
+    skip_invalid: bool = False
+    allow_duplicates: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SendOptions:
+    """How it is to be sent. `command` is told to whoever meets our lock; `again` are the flags that name the
+    same settings and ledger in the next command."""
+
+    command: str
+    out: Path | None = None
+    yes: bool = False
+    new_ledger: bool = False
+    accept_profiles: frozenset[str] = frozenset()
+    sandbox: bool = False
+    allow_repeat: bool = False
+    skip_repeats: bool = False
+    allow_currency_mismatch: bool = False
+    skip_preflight: bool = False
+    online: bool = False
+    rejected: bool = False
+    canary: int | None = None
+    limit: int | None = None
+    expect_rows: int | None = None
+    expect_totals: Mapping[str, Decimal] = field(default_factory=dict)
+    concurrency: int | None = None
+    rate: Rate | None = None
+    ledger_url: str = ""
+    again: tuple[str, ...] = ()

@@ -1,0 +1,163 @@
+"""What is asked of the providers before anything is sent: credentials, own balance, and the clients."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import anyio
+
+from batchcredit.engine.backoff import pause_s
+from batchcredit.engine.lane import Lane
+from batchcredit.engine.wire import Exchange
+from batchcredit.errors import RefusedError
+from batchcredit.ledger.base import RowKey
+from batchcredit.providers.base import Answer, Balance, Client, ClientPage, Refusal, Request
+from batchcredit.reader import Total
+from batchcredit.transfer import shortest
+
+T = TypeVar("T")
+
+#: A probe that is told to slow down is repeated so often at the most: reading moves nothing.
+PROBES_MOST = 10
+
+#: So many pages of clients are read at the most.
+PAGES_MOST = 10_000
+
+#: So many clients are named in a message.
+SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """What one lane's own account said; `warning` is "" where all was well."""
+
+    balance: Balance | None
+    warning: str
+
+
+async def own_balance(lane: Lane, needed: Mapping[str, Total]) -> Probed:
+    """Probe credentials and own balance. Refused credentials, or too little in the same currency, refuse
+    the batch; whatever else goes wrong is a warning, because the run can bear it."""
+    request = lane.provider.own_balance()
+    if request is None:
+        return Probed(None, f"{lane.profile}: the provider can't tell credentials and own balance beforehand")
+    found = await _asked(lane, request, lane.provider.read_own_balance)
+    if isinstance(found, Refusal):
+        return Probed(None, _warning_or_refusal(lane, found))
+    total = needed.get(found.currency)
+    if total and found.amount < total.amount:
+        raise RefusedError(
+            f"{lane.profile}: the batch needs {shortest(total.amount)} {found.currency}, and there are only "
+            f"{shortest(found.amount)}",
+            reason="wallet_empty",
+            cure="top up the reseller's account, then run the same command again",
+        )
+    return Probed(found, "")
+
+
+def _warning_or_refusal(lane: Lane, refusal: Refusal) -> str:
+    if refusal.final:
+        raise RefusedError(
+            f"{lane.profile}: {refusal.message}",
+            reason=refusal.reason,
+            cure="correct the login and its secret in the settings: batchcredit providers test "
+            + lane.profile,
+        )
+    return f"{lane.profile}: own balance could not be read: {refusal.message}"
+
+
+async def _asked(lane: Lane, request: Request, read: Callable[[Answer], T | Refusal]) -> T | Refusal:
+    """Ask until the provider no longer asks to slow down, within bounds."""
+    for pauses in range(PROBES_MOST):
+        await lane.pace.turn()
+        exchange = await lane.wire.exchange(request, lane.policy.timeout_s)
+        if exchange.answer is None:
+            return _not_answered(exchange)
+        if exchange.answer.status != 429:
+            return read(exchange.answer)
+        wait_s = pause_s(exchange.answer.headers, pauses, datetime.now(UTC))
+        if wait_s > lane.policy.max_pause_s:
+            break
+        await anyio.sleep(wait_s)
+    return Refusal("rate_limited", "the provider asks to slow down for longer than max_pause")
+
+
+def _not_answered(exchange: Exchange) -> Refusal:
+    if exchange.untrusted:
+        message = f"the server's certificate does not verify: {exchange.detail}"
+        return Refusal("tls_untrusted", message, final=True)
+    return Refusal(exchange.problem, exchange.detail)
+
+
+class ClientCheck:
+    """Compares rows with what the provider knows of its clients: existence, ban, currency."""
+
+    def __init__(self, lane: Lane, *, allow_currency_mismatch: bool) -> None:
+        self._lane = lane
+        self._allow_currency_mismatch = allow_currency_mismatch
+        self._clients: dict[str, Client] = {}
+        self._faults: list[str] = []
+        self._count = 0
+
+    @property
+    def offered(self) -> bool:
+        return self._lane.provider.clients(1) is not None
+
+    async def read(self) -> str:
+        """Read the whole list, page by page; a warning where it could not be read, else ""."""
+        page, last = 1, 1
+        while page <= min(last, PAGES_MOST):
+            request = self._lane.provider.clients(page)
+            assert request is not None
+            found = await _asked(self._lane, request, self._lane.provider.read_clients)
+            if isinstance(found, Refusal):
+                return _warning_or_refusal(self._lane, found)
+            self._remember(found)
+            page, last = page + 1, found.last_page
+        return ""
+
+    def _remember(self, page: ClientPage) -> None:
+        for client in page.clients:
+            self._clients[self._lane.provider.account_key(client.account)] = client
+
+    def check(self, keys: Iterable[RowKey]) -> None:
+        """Refuse the batch if a client of these rows is unknown, banned, or has another currency."""
+        for key in keys:
+            fault = self._fault(self._clients.get(key.account_key), key)
+            if fault:
+                self._count += 1
+                if len(self._faults) < SHOWN:
+                    self._faults.append(f"  row {key.row}: client {key.account_key} {fault}")
+        if self._count:
+            more = f"\n  ... and {self._count - SHOWN} more" if self._count > SHOWN else ""
+            raise RefusedError(
+                f"{self._lane.profile}: {self._count} rows would not be credited as they stand:\n"
+                + "\n".join(self._faults)
+                + more,
+                reason="clients",
+                cure="correct these rows; currencies alone can be allowed with --allow-currency-mismatch",
+            )
+
+    def _fault(self, client: Client | None, key: RowKey) -> str:
+        if client is None:
+            return "is unknown to the provider"
+        if client.banned:
+            return "is banned"
+        if client.currency and client.currency != key.currency and not self._allow_currency_mismatch:
+            return f"has an account in {client.currency}, not {key.currency}"
+        return ""
+
+
+async def probe_all(
+    lanes: Sequence[Lane], needed: Mapping[str, Mapping[str, Total]], warn: Callable[[str], None]
+) -> dict[str, Balance]:
+    """Own balances by profile, where they can be read."""
+    balances = {}
+    for lane in lanes:
+        probed = await own_balance(lane, needed.get(lane.profile, {}))
+        if probed.warning:
+            warn(probed.warning)
+        if probed.balance:
+            balances[lane.profile] = probed.balance
+    return balances
