@@ -103,7 +103,9 @@ class SqliteLedger(SqliteSender, Ledger):
     def change_lane(self, batch: int, profile: str, lane: int) -> None:
         with self._transaction():
             self._change(
-                "UPDATE batch_lane SET lane = ? WHERE batch = ? AND profile = ?", lane, batch, profile
+                """INSERT INTO batch_lane (batch, profile, lane) VALUES (?, ?, ?)
+                ON CONFLICT (batch, profile) DO UPDATE SET lane = excluded.lane""",
+                *(batch, profile, lane),
             )
             self._change(
                 """UPDATE transfer SET lane = ? WHERE batch = ? AND provider = ?

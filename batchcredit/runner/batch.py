@@ -14,6 +14,7 @@ from batchcredit.reader import Survey, Total, Worksheet, examine, write_invalid
 from batchcredit.runner import guard, lanes, overlap
 from batchcredit.runner.attendant import Attendant
 from batchcredit.runner.comparison import Comparison
+from batchcredit.runner.desk import Desk
 from batchcredit.runner.dispatch import Dispatch, Order, finish
 from batchcredit.runner.enrolment import (
     Target,
@@ -43,7 +44,7 @@ async def run(given: InputOptions, how: SendOptions, settings: Settings, attenda
             target = identify(ledger, given, survey, worksheet, settings.repeat_window_ms)
             if how.sandbox:
                 target = forget_rehearsal(ledger, target)
-            dispatch = Dispatch(ledger, settings, how, attendant, known, live)
+            dispatch = Dispatch(Desk(settings, how, attendant, known, live), ledger)
             if target.batch and not target.changes:
                 return await _go_on(dispatch, target.batch, given.path)
             return await dispatch.send(_order(dispatch, given, survey, worksheet, target))
@@ -60,9 +61,9 @@ async def resume(name: str, how: SendOptions, settings: Settings, attendant: Att
         names = [lane.profile for lane in ledger.batch_lanes(batch.id)]
         live = lanes.is_live(names, known, how)
         _refuse_blind(how, settings, live=live)
-        _refuse_kind(ledger, live=live)
+        refuse_kind(ledger, live=live)
         guard.refuse_other_totals(batch.rows, batch.totals, how)
-        return await _go_on(Dispatch(ledger, settings, how, attendant, known, live), batch, None)
+        return await _go_on(Dispatch(Desk(settings, how, attendant, known, live), ledger), batch, None)
 
 
 def examined(
@@ -136,11 +137,12 @@ def holding(how: SendOptions, settings: Settings, *, live: bool) -> Iterator[Led
                 reason="new_ledger",
                 cure="name the right one with --ledger, or say that it is the first time with --new-ledger",
             )
-        _refuse_kind(ledger, live=live)
+        refuse_kind(ledger, live=live)
         yield ledger
 
 
-def _refuse_kind(ledger: LedgerReader, *, live: bool) -> None:
+def refuse_kind(ledger: LedgerReader, *, live: bool) -> None:
+    """A ledger is live or test from its first batch on."""
     was_live = ledger.is_live()
     if was_live is not None and was_live != live:
         kinds = ("live", "test") if was_live else ("test", "live")
@@ -179,13 +181,13 @@ def _newest_unfinished(ledger: LedgerReader) -> BatchRecord:
 
 async def _go_on(dispatch: Dispatch, batch: BatchRecord, input_path: Path | None) -> Summary:
     """Send what is left of a batch that the ledger has."""
-    ledger, how = dispatch.ledger, dispatch.how
+    ledger, how = dispatch.ledger, dispatch.desk.how
     results = how.out.absolute() if how.out else Path(batch.results)
     left = ledger.left(batch.id, rejected=how.rejected)
     if not left:
         claim_path(results, input_path, batch.name, batch, ledger)
         return finish(ledger, batch, results, Speed(), how)
-    since = overlap.window(dispatch.settings.repeat_window_ms, batch.repeats_allowed_ms)
+    since = overlap.window(dispatch.desk.settings.repeat_window_ms, batch.repeats_allowed_ms)
     found = overlap.survey_overlap(ledger, ledger.left_keys(batch.id, rejected=how.rejected), batch, since)
     overlap.refuse_repeats(found, how)
     needed: dict[str, dict[str, Total]] = {}
@@ -216,12 +218,10 @@ def _order(
     dispatch: Dispatch, given: InputOptions, survey: Survey, worksheet: Worksheet, target: Target
 ) -> Order:
     """What an examined file asks for, or a refusal."""
-    how, batch = dispatch.how, target.batch
-    compared = Comparison(
-        dispatch.ledger, dispatch.settings, how, dispatch.known, given, survey, worksheet, target
-    )
+    how, batch = dispatch.desk.how, target.batch
+    compared = Comparison(dispatch.ledger, dispatch.desk, given, survey, worksheet, target)
     for change in target.changes[:20]:
-        dispatch.attendant.note(f"corrected {change}")
+        dispatch.desk.attendant.note(f"corrected {change}")
     results = results_path(given.path, target.name, how.out, sandbox=how.sandbox)
     if batch and not how.out:
         results = Path(batch.results)
@@ -251,7 +251,7 @@ class Enrolment:
 
     def enrol(self, ids: Mapping[str, int]) -> BatchRecord:
         """A new batch, with the lane of each profile."""
-        how, now_ms, window_ms = self.dispatch.how, host.now_ms(), self.dispatch.settings.repeat_window_ms
+        desk, now_ms = self.dispatch.desk, host.now_ms()
         new = NewBatch(
             name=self.target.name,
             content=self.survey.content,
@@ -259,9 +259,9 @@ class Enrolment:
             results=str(self.results),
             totals=amounts(self.survey),
             lanes=ids,
-            live=self.dispatch.live,
-            repeats_allowed_ms=now_ms if how.allow_repeat else 0,
-            skip_repeats_since_ms=now_ms - window_ms if how.skip_repeats else None,
+            live=desk.live,
+            repeats_allowed_ms=now_ms if desk.how.allow_repeat else 0,
+            skip_repeats_since_ms=now_ms - desk.settings.repeat_window_ms if desk.how.skip_repeats else None,
         )
         return self.dispatch.ledger.enrol(new, enrol_chunks(self.worksheet, ids))
 

@@ -1,24 +1,134 @@
-"""check: all that run does before sending, moving nothing and writing nothing into the ledger."""
+"""check: all that run does before sending; it moves nothing and writes nothing into the ledger."""
 
-import random
-from collections.abc import Mapping
-from contextlib import AsyncExitStack
-from decimal import Decimal
+from collections.abc import Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
 from batchcredit import host
-from batchcredit.errors import RefusedError
 from batchcredit.ledger import registry
-from batchcredit.ledger.base import LaneRecord, LedgerReader
-from batchcredit.providers.base import Balance
-from batchcredit.reader import Survey, Total, Worksheet
-from batchcredit.runner import guard, lanes, preflight
+from batchcredit.ledger.base import LaneRecord, LedgerReader, RowKey
+from batchcredit.reader import Survey, Worksheet
+from batchcredit.runner import guard, lanes
 from batchcredit.runner.attendant import Attendant
-from batchcredit.runner.batch import amounts, examined, ledger_url
-from batchcredit.runner.comparison import Comparison, Needed
-from batchcredit.runner.dispatch import lane_plan, ledger_note, rehearsed
+from batchcredit.runner.batch import amounts, examined, ledger_url, refuse_kind
+from batchcredit.runner.comparison import Comparison
+from batchcredit.runner.desk import Desk, Needed, ledger_note
 from batchcredit.runner.enrolment import Target, default_name, identify, row_keys
 from batchcredit.runner.options import InputOptions, SendOptions
 from batchcredit.runner.plan import LedgerNote, Plan
 from batchcredit.runner.summary import Speed, Summary
-from batchcredit.settings import Profile, Settings
+from batchcredit.settings import Settings
 from batchcredit.writer import results_path
+
+
+async def check(given: InputOptions, how: SendOptions, settings: Settings, attendant: Attendant) -> Summary:
+    """Say what `run` would do with this file, or refuse it as `run` would."""
+    known = lanes.profiles(settings, how)
+    with Worksheet() as worksheet, _reading(ledger_url(how, settings)) as ledger:
+        survey = examined(given, known, worksheet, attendant)
+        live = lanes.is_live(survey.provider_rows, known, how)
+        guard.refuse_other_totals(survey.rows, amounts(survey), how)
+        guard.refuse_over_caps(worksheet, amounts(survey), settings.caps, ledger, host.now_ms())
+        checked = Check(Desk(settings, how, attendant, known, live), given, survey, worksheet, ledger)
+        plan = await checked.plan()
+        attendant.show_plan(plan)
+        return _summary(plan, survey, given, how)
+
+
+@contextmanager
+def _reading(url: str) -> Iterator[LedgerReader | None]:
+    """The ledger, if there is one."""
+    if not registry.exists(url):
+        yield None
+        return
+    ledger = registry.read(url)
+    try:
+        yield ledger
+    finally:
+        ledger.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One file in front of a ledger that is only read, if there is one."""
+
+    desk: Desk
+    given: InputOptions
+    survey: Survey
+    worksheet: Worksheet
+    ledger: LedgerReader | None
+
+    async def plan(self) -> Plan:
+        """What run would show, or a refusal."""
+        target, needed, warnings = self._compared()
+        balances = {}
+        if self.desk.how.online:
+            async with AsyncExitStack() as stack:
+                opened = await self.desk.opened(self._lanes(needed), stack)
+                balances = await self.desk.probed(opened, needed, self._keys)
+        how = self.desk.how
+        results = results_path(self.given.path, target.name, how.out, sandbox=how.sandbox)
+        if target.batch and not how.out:
+            results = Path(target.batch.results)
+        note = self._ledger_note()
+        resumed = target.batch is not None
+        return self.desk.plan(target.name, needed, balances, note, results, warnings, resumed=resumed)
+
+    def _ledger_note(self) -> LedgerNote:
+        if self.ledger:
+            return ledger_note(self.ledger)
+        return LedgerNote(ledger_url(self.desk.how, self.desk.settings), "", 0, "")
+
+    def _compared(self) -> tuple[Target, Needed, tuple[str, ...]]:
+        if self.ledger is None:
+            name = self.given.batch or default_name(self.given.path, self.survey.content)
+            return Target(name), _all_of(self.survey), ()
+        refuse_kind(self.ledger, live=self.desk.live)
+        window_ms = self.desk.settings.repeat_window_ms
+        target = identify(self.ledger, self.given, self.survey, self.worksheet, window_ms)
+        compared = Comparison(self.ledger, self.desk, self.given, self.survey, self.worksheet, target)
+        return target, compared.needed, compared.warnings
+
+    def _lanes(self, needed: Needed) -> dict[str, LaneRecord]:
+        """Lanes to probe: those the ledger has seen, and new ones once they are confirmed, kept nowhere."""
+        desk = self.desk
+        ways = {
+            name: lanes.Way(
+                desk.known[name], self.ledger.lane(desk.known[name].lane) if self.ledger else None
+            )
+            for name in needed
+        }
+        if desk.live:
+            lanes.confirm_new(ways, desk.how, desk.attendant, desk.settings)
+        return {
+            name: way.lane or LaneRecord(-number, way.profile.lane, False, None, None)
+            for number, (name, way) in enumerate(ways.items(), 1)
+        }
+
+    def _keys(self, ids: Mapping[str, int]) -> Iterator[RowKey]:
+        return row_keys(self.worksheet, ids)
+
+
+def _all_of(survey: Survey) -> Needed:
+    return {
+        profile: {currency: total for (name, currency), total in survey.totals.items() if name == profile}
+        for profile in survey.provider_rows
+    }
+
+
+def _summary(plan: Plan, survey: Survey, given: InputOptions, how: SendOptions) -> Summary:
+    counts = {"not_sent": plan.rows, "invalid": survey.rows - survey.valid}
+    counts["already_credited"] = survey.valid - plan.rows
+    not_sent = {currency: {"not_sent": total.amount} for currency, total in plan.totals.items()}
+    command = ("batchcredit", "run", str(given.path), *how.again)
+    reasons = {name: problem.count for name, problem in survey.problems.items()}
+    return Checked(plan.batch, survey.rows, counts, reasons, not_sent, None, Speed(), command)
+
+
+class Checked(Summary):
+    """A file that would be taken: nothing was sent because nothing was to be sent."""
+
+    @property
+    def exit_code(self) -> int:
+        return 0

@@ -3,18 +3,15 @@
 Only reads, so that `check` and `run` come to the same answer.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 
 from batchcredit.ledger.base import BatchRecord, LedgerReader
 from batchcredit.reader import Survey, Total, Worksheet
 from batchcredit.runner import correction, lanes, overlap
+from batchcredit.runner.desk import Desk, Needed
 from batchcredit.runner.enrolment import Target, row_keys
-from batchcredit.runner.options import InputOptions, SendOptions
-from batchcredit.settings import Profile, Settings
-
-#: Rows and amount by profile and currency.
-Needed = Mapping[str, Mapping[str, Total]]
+from batchcredit.runner.options import InputOptions
 
 
 class Comparison:
@@ -23,22 +20,20 @@ class Comparison:
     def __init__(
         self,
         ledger: LedgerReader,
-        settings: Settings,
-        how: SendOptions,
-        known: Mapping[str, Profile],
+        desk: Desk,
         given: InputOptions,
         survey: Survey,
         worksheet: Worksheet,
         target: Target,
     ) -> None:
         self._ledger = ledger
-        self._how = how
+        self._how = desk.how
         self._survey = survey
         self._target = target
         kept = ledger.batch_lanes(target.batch.id) if target.batch else []
-        found = lanes.ways(list(survey.provider_rows), known, ledger, kept, how)
+        found = lanes.ways(list(survey.provider_rows), desk.known, ledger, kept, desk.how)
         self._ids = {name: way.lane.id for name, way in found.items() if way.lane}
-        since = overlap.window(settings.repeat_window_ms)
+        since = overlap.window(desk.settings.repeat_window_ms)
         keys = row_keys(worksheet, self._ids)
         self._overlap = overlap.survey_overlap(ledger, keys, target.batch, since)
         self._refuse(given)

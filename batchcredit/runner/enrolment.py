@@ -51,7 +51,7 @@ def find_exact(ledger: LedgerReader, name: str) -> BatchRecord | None:
         raise RefusedError(
             f"{name!r} is no name for a batch",
             reason="usage",
-            cure="use up to 100 letters, digits, points, dashes and underscores; begin with a letter or digit",
+            cure="up to 100 letters, digits, points, dashes and underscores, a letter or digit first",
         )
     return next((batch for batch in ledger.batches(name) if batch.name == name), None)
 
@@ -69,8 +69,8 @@ def _still_open(batch: BatchRecord, repeat_window_ms: int) -> BatchRecord:
         raise RefusedError(
             f"these rows are batch {batch.name}, which was finished on {host.iso(batch.finished_ms)}",
             reason="finished_batch",
-            cure="if the same transfers are meant once more, give them a new name with --batch NAME; what became "
-            f"of the old ones: batchcredit show {batch.name}",
+            cure="if the same transfers are meant once more, give them a new name with --batch NAME; "
+            f"what became of the old ones: batchcredit show {batch.name}",
         )
     return batch
 

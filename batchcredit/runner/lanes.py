@@ -10,7 +10,7 @@ from batchcredit.engine.lane import Lane, LanePolicy
 from batchcredit.engine.limiter import Pace
 from batchcredit.engine.wire import HttpxWire
 from batchcredit.errors import RefusedError
-from batchcredit.ledger.base import BatchLane, LaneRecord, Ledger, LedgerReader
+from batchcredit.ledger.base import BatchLane, LaneRecord, LedgerReader
 from batchcredit.providers.base import Provider
 from batchcredit.reader import ProfileRules
 from batchcredit.runner.attendant import Attendant
@@ -111,21 +111,11 @@ def _configured(name: str, known: Mapping[str, Profile]) -> Profile:
     return known[name]
 
 
-def accepted(
-    found: Mapping[str, Way],
-    ledger: Ledger,
-    how: SendOptions,
-    attendant: Attendant,
-    settings: Settings,
-    *,
-    live: bool,
-) -> dict[str, LaneRecord]:
-    """The lanes, each known to the ledger now. A live one that it had not seen is confirmed first."""
-    if live:
-        for name, way in found.items():
-            if way.lane is None:
-                _confirm(name, way.profile, how, attendant, settings)
-    return {name: way.lane or ledger.accept_lane(way.profile.lane) for name, way in found.items()}
+def confirm_new(found: Mapping[str, Way], how: SendOptions, attendant: Attendant, settings: Settings) -> None:
+    """A live lane that this ledger has not seen is confirmed before the first request, probes included."""
+    for name, way in found.items():
+        if way.lane is None:
+            _confirm(name, way.profile, how, attendant, settings)
 
 
 def _confirm(name: str, profile: Profile, how: SendOptions, attendant: Attendant, settings: Settings) -> None:

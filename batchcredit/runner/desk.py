@@ -1,0 +1,102 @@
+"""What a command that faces providers has at hand: settings, profiles, a person, and the way to open lanes."""
+
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from batchcredit.engine.lane import Lane
+from batchcredit.ledger.base import LaneRecord, LedgerReader, RowKey
+from batchcredit.providers.base import Balance
+from batchcredit.reader import Total
+from batchcredit.runner import lanes, preflight
+from batchcredit.runner.attendant import Attendant
+from batchcredit.runner.options import SendOptions
+from batchcredit.runner.plan import LanePlan, LedgerNote, Plan, seconds_needed
+from batchcredit.sandbox.process import sandbox_process
+from batchcredit.settings import Profile, Settings, with_sandbox
+
+#: Rows and amount by profile and currency.
+Needed = Mapping[str, Mapping[str, Total]]
+
+#: The rows at hand, given the lane of each profile.
+Keys = Callable[[Mapping[str, int]], Iterator[RowKey]]
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What every command has at hand. `known` are the profiles by name, `live` whether they move money."""
+
+    settings: Settings
+    how: SendOptions
+    attendant: Attendant
+    known: Mapping[str, Profile]
+    live: bool
+
+    async def opened(self, records: Mapping[str, LaneRecord], stack: AsyncExitStack) -> list[Lane]:
+        """Lanes ready to send until `stack` closes; in a rehearsal they lead to a sandbox started for it."""
+        known = self.known
+        if self.how.sandbox:
+            address = stack.enter_context(sandbox_process())
+            known = {name: with_sandbox(known[name], address.base_url(known[name].kind)) for name in records}
+        opened = lanes.opened(records, known, self.settings, random.SystemRandom())
+        stack.push_async_callback(lanes.close_all, opened)
+        return opened
+
+    async def probed(self, opened: Sequence[Lane], needed: Needed, keys: Keys) -> dict[str, Balance]:
+        """Own balances by profile; a lane or client that can't be right refuses the batch."""
+        if self.how.skip_preflight:
+            return {}
+        balances = await preflight.probe_all(opened, needed, self.attendant.warn)
+        if self.how.online:
+            ids = {lane.profile: lane.record.id for lane in opened}
+            for lane in opened:
+                await self._check_clients(lane, keys(ids))
+        return balances
+
+    async def _check_clients(self, lane: Lane, keys: Iterator[RowKey]) -> None:
+        check = preflight.ClientCheck(lane, allow_currency_mismatch=self.how.allow_currency_mismatch)
+        if not check.offered:
+            self.attendant.warn(f"{lane.profile}: the provider has no list of clients to check against")
+            return
+        self.attendant.note(f"{lane.profile}: reading the list of clients ...")
+        warning = await check.read()
+        if warning:
+            self.attendant.warn(warning)
+            return
+        check.check(key for key in keys if key.lane == lane.record.id)
+
+    def plan(
+        self,
+        name: str,
+        needed: Needed,
+        balances: Mapping[str, Balance],
+        ledger: LedgerNote,
+        results: Path,
+        warnings: tuple[str, ...],
+        *,
+        resumed: bool,
+    ) -> Plan:
+        """What would happen now."""
+        return Plan(
+            mode="SANDBOX" if self.how.sandbox else "LIVE" if self.live else "TEST",
+            batch=name,
+            resumed=resumed,
+            lanes=tuple(self._lane_plan(profile, needed, balances) for profile in needed),
+            ledger=ledger,
+            settings=self.settings.source,
+            results=results,
+            warnings=warnings,
+        )
+
+    def _lane_plan(self, name: str, needed: Needed, balances: Mapping[str, Balance]) -> LanePlan:
+        rows = sum(total.rows for total in needed[name].values())
+        profile = self.known[name]
+        return LanePlan(name, profile.lane, needed[name], balances.get(name), seconds_needed(rows, profile))
+
+
+def ledger_note(ledger: LedgerReader) -> LedgerNote:
+    """Which ledger this is, for a person to recognise."""
+    batches = ledger.batches()
+    return LedgerNote(ledger.url, ledger.id, len(batches), batches[0].name if batches else "")
