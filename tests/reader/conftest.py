@@ -1,0 +1,89 @@
+"""Profiles to read by, and a batch file in one call."""
+
+import unicodedata
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from batchcredit.errors import RefusedError
+from batchcredit.providers.base import Rules
+from batchcredit.reader import ProfileRules, ReadOptions, Survey, Worksheet, examine
+
+CLICKSEND = ProfileRules(
+    name="clicksend",
+    kind="clicksend",
+    rules=Rules(
+        account="[1-9][0-9]{0,18}",
+        account_cure="digits, the first of them not 0",
+        decimals=4,
+        columns={"client_user_id": "account"},
+    ),
+)
+KENYA = ProfileRules(
+    name="kenya",
+    kind="fastmessage",
+    rules=Rules(
+        account=".{1,128}",
+        account_cure="the client's username",
+        decimals=2,
+        currencies=frozenset({"KES"}),
+        default_currency="KES",
+        columns={"childID": "account"},
+    ),
+    account_key=lambda account: unicodedata.normalize("NFC", account.casefold()),
+    lowers_ascii=True,
+)
+PROFILES = {profile.name: profile for profile in (CLICKSEND, KENYA)}
+
+
+class Reading:
+    """A batch that was examined: what was found, and its rows."""
+
+    def __init__(self, survey: Survey, rows: list[dict[str, Any]], cells: list[dict[str, Any]]) -> None:
+        self.survey, self.rows, self.cells = survey, rows, cells
+
+    @property
+    def problems(self) -> list[str | None]:
+        return [row["problem"] for row in self.rows]
+
+
+def read(
+    path: Path,
+    profiles: Mapping[str, ProfileRules] = PROFILES,
+    **options: Any,
+) -> Reading:
+    """Examines `path` and collects its rows."""
+    with Worksheet() as worksheet:
+        survey = examine(path, ReadOptions(**options), profiles, worksheet)
+        rows: list[dict[str, Any]] = []
+        cells: list[dict[str, Any]] = []
+        for chunk in worksheet.chunks():
+            rows += chunk.rows.to_dicts()
+            cells += chunk.cells.to_dicts()
+    return Reading(survey, rows, cells)
+
+
+@pytest.fixture
+def batch(tmp_path: Path) -> Callable[..., Reading]:
+    """Writes text or bytes to a file and examines it."""
+
+    def write_and_read(content: str | bytes, name: str = "batch.csv", **options: Any) -> Reading:
+        path = tmp_path / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return read(path, **options)
+
+    return write_and_read
+
+
+@pytest.fixture
+def refusal(batch: Callable[..., Reading]) -> Callable[..., RefusedError]:
+    """The refusal of a file; its message, a blank and its cure are what a person reads."""
+
+    def refused(content: str | bytes, name: str = "batch.csv", **options: Any) -> RefusedError:
+        with pytest.raises(RefusedError) as caught:
+            batch(content, name, **options)
+        return caught.value
+
+    return refused
