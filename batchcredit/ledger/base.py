@@ -289,6 +289,10 @@ class LedgerReader(ABC):
         """Rows first_row..last_row of a batch, in order."""
 
     @abstractmethod
+    def rows_in(self, batch: int, states: Sequence[State], limit: int) -> list[ResultRow]:
+        """The first `limit` rows that are in one of these states, in order."""
+
+    @abstractmethod
     def cells(self, batch: int) -> Iterator[tuple[int, int, bytes]]:
         """(first row, number of rows, block) of the input's own cells, in order."""
 

@@ -1,7 +1,7 @@
 """What may be asked of a SQLite ledger while another process sends."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -48,10 +48,12 @@ _MESSAGE = """CASE WHEN t.message = '' AND t.reason = '' AND t.state IN ('pendin
 _FROM_ROWS = """FROM transfer t JOIN batch b ON b.id = t.batch
     LEFT JOIN batch_lane bl ON bl.batch = t.batch AND bl.profile = t.provider"""
 
-_ROWS = f"""SELECT t.row, t.provider, t.account, t.amount, t.currency, t.reference, t.state, {_REASON},
+_KNOWN = f"""SELECT t.row, t.provider, t.account, t.amount, t.currency, t.reference, t.state, {_REASON},
     t.http_status, t.provider_code, {_MESSAGE}, t.units, t.balance_before, t.balance_after, t.attempts,
     t.sent_at, t.ended_at, t.duration_ms, t.settled_by, t.id, t.generation
-    {_FROM_ROWS} WHERE t.batch = ? AND t.row BETWEEN ? AND ? ORDER BY t.row"""
+    {_FROM_ROWS} WHERE t.batch = ?"""
+
+_ROWS = _KNOWN + " AND t.row BETWEEN ? AND ? ORDER BY t.row"
 
 _TALLIES = f"""SELECT t.state, {_REASON} AS word,
     CASE t.state WHEN 'invalid' THEN '' ELSE t.currency END AS money, count(*),
@@ -183,6 +185,10 @@ class SqliteReader(LedgerReader):
     def rows(self, batch: int, first_row: int, last_row: int) -> list[ResultRow]:
         found = self._all(_ROWS, batch, first_row, last_row)
         return [self._result_row(*row) for row in found]
+
+    def rows_in(self, batch: int, states: Sequence[State], limit: int) -> list[ResultRow]:
+        sql = f"{_KNOWN} AND t.state IN ({quoted(states)}) ORDER BY t.row LIMIT ?"
+        return [self._result_row(*row) for row in self._all(sql, batch, limit)]
 
     def _result_row(self, *row: Any) -> ResultRow:
         known = (*row[:6], State(row[6]), *row[7:19], self._transfer_id(*row[19:]))

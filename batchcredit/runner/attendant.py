@@ -6,7 +6,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Protocol
 
+from batchcredit.engine.judgement import Judged
 from batchcredit.engine.lane import Lane
+from batchcredit.engine.queue import Job
 from batchcredit.ledger.base import LaneIdentity
 from batchcredit.reader import Survey
 from batchcredit.runner.plan import Plan
@@ -42,6 +44,10 @@ class Attendant(Protocol):
 
     def show_plan(self, plan: Plan) -> None: ...
 
+    @property
+    def listens(self) -> bool:
+        """Whether `hear` wants to be called: it costs time for each row."""
+
     def accept_lane(self, profile: str, identity: LaneIdentity, settings: Path | None) -> bool:
         """Whether this lane, never used by this ledger, is the right one."""
 
@@ -49,6 +55,9 @@ class Attendant(Protocol):
 
     def go_on(self, trials: Sequence[Trial]) -> bool:
         """Whether the rest follows, after the first rows were shown."""
+
+    def hear(self, lane: Lane, job: Job, judged: Judged, duration_ms: int) -> None:
+        """One attempt has ended, durably."""
 
     def progress(self, lanes: Sequence[Lane]) -> None:
         """Called a few times a second while rows are sent."""

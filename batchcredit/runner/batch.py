@@ -56,7 +56,7 @@ async def resume(name: str, how: SendOptions, settings: Settings, attendant: Att
     known = lanes.profiles(settings, how)
     url = ledger_url(how, settings)
     registry.read(url).close()  # a ledger that does not exist has no batch to go on with
-    with registry_held(url, how) as ledger:
+    with held(url, how) as ledger:
         batch = find_batch(ledger, name) if name else _newest_unfinished(ledger)
         names = [lane.profile for lane in ledger.batch_lanes(batch.id)]
         live = lanes.is_live(names, known, how)
@@ -117,7 +117,7 @@ def ledger_url(how: SendOptions, settings: Settings) -> str:
 
 
 @contextmanager
-def registry_held(url: str, how: SendOptions) -> Iterator[Ledger]:
+def held(url: str, how: SendOptions) -> Iterator[Ledger]:
     """The ledger, held as long as the context."""
     ledger = registry.hold(url, how.command)
     try:
@@ -130,7 +130,7 @@ def registry_held(url: str, how: SendOptions) -> Iterator[Ledger]:
 def holding(how: SendOptions, settings: Settings, *, live: bool) -> Iterator[Ledger]:
     """The ledger for a file that may be new to it. An unattended live run never makes one by mistake."""
     url = ledger_url(how, settings)
-    with registry_held(url, how) as ledger:
+    with held(url, how) as ledger:
         if live and how.yes and ledger.is_live() is None and not how.new_ledger:
             raise RefusedError(
                 f"the ledger {url} is new; on a wrong machine, user or volume all would be sent again",

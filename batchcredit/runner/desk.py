@@ -1,4 +1,4 @@
-"""What a command that faces providers has at hand: settings, profiles, a person, and the way to open lanes."""
+"""What a command that faces providers has at hand: settings, profiles, a person, a way to open lanes."""
 
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence

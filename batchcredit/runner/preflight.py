@@ -39,10 +39,9 @@ class Probed:
 async def own_balance(lane: Lane, needed: Mapping[str, Total]) -> Probed:
     """Probe credentials and own balance. Refused credentials, or too little in the same currency, refuse
     the batch; whatever else goes wrong is a warning, because the run can bear it."""
-    request = lane.provider.own_balance()
-    if request is None:
+    found = await read_own_balance(lane)
+    if found is None:
         return Probed(None, f"{lane.profile}: the provider can't tell credentials and own balance beforehand")
-    found = await _asked(lane, request, lane.provider.read_own_balance)
     if isinstance(found, Refusal):
         return Probed(None, _warning_or_refusal(lane, found))
     total = needed.get(found.currency)
@@ -54,6 +53,12 @@ async def own_balance(lane: Lane, needed: Mapping[str, Total]) -> Probed:
             cure="top up the reseller's account, then run the same command again",
         )
     return Probed(found, "")
+
+
+async def read_own_balance(lane: Lane) -> Balance | Refusal | None:
+    """The reseller's own balance; None where this provider can't be asked."""
+    request = lane.provider.own_balance()
+    return await _asked(lane, request, lane.provider.read_own_balance) if request else None
 
 
 def _warning_or_refusal(lane: Lane, refusal: Refusal) -> str:

@@ -74,7 +74,9 @@ class Sending:
                 return "canary"
             left = None if left is None else left - len(trials)
         shared = Budget(left)
-        await self._send([shared] * len(self._lanes), None)
+        await self._send(
+            [shared] * len(self._lanes), self._attendant.hear if self._attendant.listens else None
+        )
         if self._stop.asked:
             return "stopped"
         return "limit" if self._how.limit is not None else ""
@@ -99,7 +101,8 @@ class Sending:
         }
         trials: dict[tuple[str, int], Trial] = {}
 
-        def hear(lane: Lane, job: Job, judged: Judged, _: int) -> None:
+        def hear(lane: Lane, job: Job, judged: Judged, duration_ms: int) -> None:
+            self._attendant.hear(lane, job, judged, duration_ms)
             trials[lane.profile, job.transfer.row] = _trial(lane, job, judged, before.get(lane.profile))
 
         await self._send(budgets, hear)

@@ -1,0 +1,157 @@
+"""What the ledger knows, and a person's word on it: results, show, resolve, cancel."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from batchcredit.errors import RefusedError
+from batchcredit.ledger import registry
+from batchcredit.ledger.base import BatchLane, BatchRecord, LedgerReader, ResultRow
+from batchcredit.runner.batch import find_batch, held, ledger_url
+from batchcredit.runner.options import SendOptions
+from batchcredit.runner.summary import Speed, Summary, summarise
+from batchcredit.settings import Settings
+from batchcredit.transfer import STATUS, State
+from batchcredit.writer import claim_path, write_results
+
+#: So many rows that need somebody are shown.
+SHOWN = 20
+
+_NEED_SOMEBODY = (State.IN_DOUBT, State.SENDING, State.REJECTED, State.INVALID)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchView:
+    """One batch, for a person: how it stands, its lanes, and the first rows that need somebody."""
+
+    batch: BatchRecord
+    summary: Summary
+    lanes: Sequence[BatchLane]
+    rows: Sequence[ResultRow]
+
+
+@contextmanager
+def reading(how: SendOptions, settings: Settings) -> Iterator[LedgerReader]:
+    """The ledger of this command, to be asked and not changed."""
+    ledger = registry.read(ledger_url(how, settings))
+    try:
+        yield ledger
+    finally:
+        ledger.close()
+
+
+def results(name: str, how: SendOptions, settings: Settings) -> Summary:
+    """Rebuild the results file of a batch from the ledger."""
+    with reading(how, settings) as ledger:
+        batch = find_batch(ledger, name)
+        path = how.out.absolute() if how.out else Path(batch.results)
+        claim_path(path, Path(batch.source), batch.name, batch, ledger)
+        written = write_results(ledger, batch, path)
+        return summarise(ledger, batch, written, Speed(), how.again)
+
+
+def show(name: str, how: SendOptions, settings: Settings) -> BatchView:
+    """How one batch stands."""
+    with reading(how, settings) as ledger:
+        batch = find_batch(ledger, name)
+        summary = summarise(ledger, batch, Path(batch.results), Speed(), how.again)
+        rows = ledger.rows_in(batch.id, _NEED_SOMEBODY, SHOWN)
+        return BatchView(batch, summary, ledger.batch_lanes(batch.id), rows)
+
+
+def show_all(how: SendOptions, settings: Settings) -> list[tuple[BatchRecord, Summary]]:
+    """The newest batches, at most 100, and how each stands."""
+    with reading(how, settings) as ledger:
+        found = ledger.batches()[:100]
+        return [(batch, summarise(ledger, batch, Path(batch.results), Speed(), how.again)) for batch in found]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a person says of one row. `account` and `reference` name it once more, where nobody is asked."""
+
+    batch: str
+    row: int
+    verdict: str
+    note: str
+    account: str | None = None
+    reference: str | None = None
+
+
+def resolve(
+    said: Verdict, how: SendOptions, settings: Settings, confirm: Callable[[ResultRow, str], bool]
+) -> Summary:
+    """Write a person's verdict on a row in doubt, or take one back. `confirm` shows the row and asks."""
+    registry.read(ledger_url(how, settings)).close()
+    with held(ledger_url(how, settings), how) as ledger:
+        batch = find_batch(ledger, said.batch)
+        row = _row(ledger, batch, said.row)
+        _refuse_unnamed(row, said, how)
+        if not how.yes and not confirm(row, said.verdict):
+            raise RefusedError("not agreed to: nothing was changed", reason="not_approved")
+        problem = ledger.resolve(batch.id, said.row, said.verdict, said.note, settings.quiet_ms)
+        if problem:
+            raise RefusedError(
+                f"row {said.row} of {batch.name}: {problem}",
+                reason="verdict",
+                cure=f"batchcredit show {batch.name}",
+            )
+        return summarise(ledger, batch, None, Speed(), how.again)
+
+
+def _row(ledger: LedgerReader, batch: BatchRecord, number: int) -> ResultRow:
+    found = ledger.rows(batch.id, number, number)
+    if not found:
+        raise RefusedError(
+            f"batch {batch.name} has rows 1 to {batch.rows}, and no row {number}",
+            reason="no_row",
+            cure=f"batchcredit show {batch.name}",
+        )
+    return found[0]
+
+
+def _refuse_unnamed(row: ResultRow, said: Verdict, how: SendOptions) -> None:
+    """A row number is easily mistyped: where nobody is asked, the account or the reference says it again."""
+    if how.yes and said.account is None and said.reference is None:
+        raise RefusedError(
+            "with --yes the row has to be named twice",
+            reason="usage",
+            cure="add --account or --reference of the row",
+        )
+    for name, given, is_ in (
+        ("account", said.account, row.account),
+        ("reference", said.reference, row.reference),
+    ):
+        if given is not None and given != (is_ or ""):
+            raise RefusedError(
+                f"row {row.row} has the {name} {is_!r}, not {given!r}",
+                reason="other_row",
+                cure="check the row number",
+            )
+
+
+def cancel(
+    name: str,
+    row: int | None,
+    note: str,
+    how: SendOptions,
+    settings: Settings,
+    confirm: Callable[[str], bool],
+) -> tuple[int, Summary]:
+    """Withdraw what is not sent or rejected; how many rows. `confirm` asks."""
+    registry.read(ledger_url(how, settings)).close()
+    with held(ledger_url(how, settings), how) as ledger:
+        batch = find_batch(ledger, name)
+        what = f"row {row}" if row else "all rows that are not sent or were rejected"
+        if row is not None:
+            found = _row(ledger, batch, row)
+            what += f" ({STATUS[found.state]}: account {found.account}, {found.amount} {found.currency})"
+        if not how.yes and not confirm(f"{what} of batch {batch.name}"):
+            raise RefusedError("not agreed to: nothing was changed", reason="not_approved")
+        number = ledger.cancel(batch.id, row, note)
+        if row is not None and not number:
+            raise RefusedError(
+                f"{what} can't be withdrawn", reason="not_open", cure=f"batchcredit show {batch.name}"
+            )
+        return number, summarise(ledger, batch, None, Speed(), how.again)
