@@ -199,6 +199,8 @@ def _csv_lines(path: Path) -> Iterator[Sequence[_Line]]:
         _refuse_other_columns(header)
         places = [header.index(name) for name in _READ]
         while chunk := list(islice(text, _CHUNK_ROWS)):
+            if any(len(cells) != len(header) for cells in chunk):
+                raise _NoResults("a row of it breaks off")
             yield [_line(*(cells[place] for place in places)) for cells in chunk]
 
 
@@ -252,7 +254,8 @@ def _own(path: Path, batch_name: str, ledger: LedgerReader) -> None:
 def _refuse_owner(path: Path, owner: _Owner, ledger: LedgerReader) -> None:
     if owner.ledger != ledger.id:
         raise _other_ledger(path, ledger, str(owner))
-    if any(known.name == owner.batch for known in ledger.batches(owner.batch)):
+    known = [batch for batch in ledger.batches(owner.batch) if batch.name == owner.batch]
+    if known and known[0].finished_ms is None:
         raise _refused(path, f"it is kept for the results of batch {owner.batch}", "out_exists")
 
 

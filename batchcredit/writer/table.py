@@ -102,9 +102,10 @@ def escaped(frame: pl.DataFrame) -> pl.DataFrame:
     return cells.rename({name: f"'{name}" for name in frame.columns if _is_formula(name)})
 
 
-def _escaped(text: pl.Series) -> pl.Series:
+def _escaped(column: pl.Series) -> pl.Series:
+    text = column.alias("text")  # polars would read a user's column name as a pattern
     alive = (text.str.contains(_FORMULA) & ~text.str.contains(_PLAIN_NUMBER)).fill_null(value=False)
-    return ("'" + text).zip_with(alive, text).alias(text.name) if alive.any() else text
+    return ("'" + text).zip_with(alive, text).alias(column.name) if alive.any() else column
 
 
 def unescaped(frame: pl.DataFrame) -> pl.DataFrame:

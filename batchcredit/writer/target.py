@@ -76,9 +76,9 @@ def part_of(path: Path) -> Iterator[tuple[BinaryIO, Path]]:
 
 def _sweep(path: Path) -> None:
     prefix = f".{path.name}."
-    for left in path.parent.iterdir():
-        if left.name.startswith(prefix) and left.name.endswith(_PART):
-            with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError):  # a folder that can't be listed can still be written to
+        for left in path.parent.iterdir():
+            if left.name.startswith(prefix) and left.name.endswith(_PART):
                 _remove_if_orphaned(left)
 
 
