@@ -5,6 +5,8 @@ import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import polars as pl
+
 from batchcredit.reader.csv_table import CsvTable
 from batchcredit.reader.header import RESULTS_COLUMNS, Header, understand
 from batchcredit.reader.overlap import overlapped
@@ -31,6 +33,7 @@ class Source:
         self.table = _open_table(path, copy or path)
         _refuse_results(self.table)
         self.header: Header = understand(path, self.table.schema, options, profiles)
+        _check_dtypes(self.table, self.header)
         self._validator = Validator(self.header, options, profiles)
 
     def chunks(self) -> Iterator[Chunk]:
@@ -75,6 +78,26 @@ def _open_table(path: Path, copy: Path) -> Table:
     check_readable(path)
     name = path.name.lower()
     return ParquetTable(copy, path) if name.endswith(".parquet") else CsvTable(copy, path)
+
+
+def _check_dtypes(table: Table, header: Header) -> None:
+    """A float has lost what the cell said; and a date, a truth value or a time is none of our columns."""
+    for ours, theirs in header.ours.items():
+        dtype = table.schema[theirs]
+        if _takes(ours, dtype):
+            continue
+        cure = "save the column as text"
+        if ours == "amount":
+            cure = "save the column as decimal or as text; a float can not hold 0.1"
+        raise refused(table.path, f"column {theirs!r} holds {dtype}, not {ours}s", "column_type", cure)
+
+
+def _takes(ours: str, dtype: pl.DataType) -> bool:
+    if isinstance(dtype, pl.Decimal):
+        return ours == "amount" or (ours in ("account", "reference") and dtype.scale == 0)
+    if dtype.is_integer():
+        return ours in ("account", "amount", "reference")
+    return isinstance(dtype, pl.String | pl.Categorical | pl.Enum | pl.Null)
 
 
 def _refuse_results(table: Table) -> None:

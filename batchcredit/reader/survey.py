@@ -58,6 +58,9 @@ class Total:
     rows: int = 0
     amount: Decimal = Decimal(0)
 
+    def __add__(self, other: "Total") -> "Total":
+        return Total(self.rows + other.rows, self.amount + other.amount)
+
 
 @dataclass(frozen=True, slots=True)
 class Survey:
@@ -92,6 +95,5 @@ class Survey:
 def _summed(pairs: Iterable[tuple[str, Total]]) -> dict[str, Total]:
     found: dict[str, Total] = {}
     for key, total in pairs:
-        so_far = found.get(key, Total())
-        found[key] = Total(so_far.rows + total.rows, so_far.amount + total.amount)
+        found[key] = found.get(key, Total()) + total
     return found

@@ -14,7 +14,7 @@ from batchcredit.reader.survey import SHOWN, Example, ProblemCount, Total
 from batchcredit.reader.validate import Chunk
 from batchcredit.transfer import shortest
 
-_LEAST_ROWS = 3  # of two equal rows, each is the sum of the others
+_LEAST_OTHERS = 2  # of two equal rows, each is the sum of the other
 _NUMBER = re.compile(r"[0-9]{1,3}(?:[,' ][0-9]{3})+(?:\.[0-9]+)?|[0-9]{1,15}(?:\.[0-9]+)?")
 
 
@@ -27,8 +27,8 @@ class Tally:
         self._profiles = profiles
         self._counts: dict[str, int] = defaultdict(int)
         self._examples: dict[str, list[Example]] = defaultdict(list)
-        self._totals: dict[tuple[str, str], Total] = {}
-        self._numbers: dict[str, Decimal] = defaultdict(Decimal)
+        self._totals: dict[tuple[str, str], Total] = defaultdict(Total)
+        self._by_currency: dict[str, Total] = defaultdict(Total)  # all numbers
         self._last: dict[str, Any] = {}
 
     def add(self, chunk: Chunk) -> None:
@@ -43,13 +43,14 @@ class Tally:
 
     def _add_sums(self, rows: pl.DataFrame) -> None:
         keys = ("provider", "currency", pl.col("problem").is_null().alias("valid"))
-        sums = rows.group_by(*keys).agg(pl.len().alias("rows"), pl.col("value").sum())
-        for provider, currency, valid, count, value in sums.iter_rows():
-            self._numbers[currency] += value
+        sums = rows.group_by(*keys).agg(
+            pl.len().alias("rows"), pl.col("value").sum(), pl.col("value").count().alias("numbers")
+        )
+        for provider, currency, valid, count, value, numbers in sums.iter_rows():
+            self._by_currency[currency] += Total(numbers, value)
             if valid:
                 self.valid += count
-                so_far = self._totals.get((provider, currency), Total())
-                self._totals[provider, currency] = Total(so_far.rows + count, so_far.amount + value)
+                self._totals[provider, currency] += Total(count, value)
 
     def _add_problems(self, bad: pl.DataFrame) -> None:
         for word, count in bad["problem"].value_counts().iter_rows():
@@ -84,12 +85,12 @@ class Tally:
 
     def total_line(self) -> Mapping[str, Any] | None:
         """The last row, if its amount is the sum of all others, or of all others of its currency."""
-        if self.rows < _LEAST_ROWS:
-            return None
-        written = str(self._last["amount"]).strip()
+        written = str(self._last.get("amount", "")).strip()
         if not _NUMBER.fullmatch(written):
             return None
         amount = Decimal(re.sub("[,' ]", "", written))
-        own = self._last["value"] or Decimal(0)
-        others = [sum(self._numbers.values(), Decimal(0)), self._numbers[self._last["currency"]]]
-        return self._last if amount and any(amount == each - own for each in others) else None
+        own = Total() if self._last["value"] is None else Total(-1, -self._last["value"])
+        sums = [sum(self._by_currency.values(), Total()), self._by_currency[self._last["currency"]]]
+        others = [each + own for each in sums]
+        total = amount and any(each.rows >= _LEAST_OTHERS and each.amount == amount for each in others)
+        return self._last if total else None
