@@ -10,13 +10,14 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from batchcredit.errors import DefectError
-from batchcredit.ledger.base import BatchRecord, LedgerReader, ResultRow
+from batchcredit.ledger.base import BatchRecord, LedgerReader
 from batchcredit.writer import table
 from batchcredit.writer.ownership import is_of_batch
 from batchcredit.writer.target import ending, replace
 
 Progress = Callable[[int], None]
 
+_PIECE_ROWS = 10_000  # the rows of a ledger are some 20 times larger in memory than in a file
 _GROUP_ROWS = 100_000
 
 
@@ -64,13 +65,21 @@ class _Chunks:
         written = 0
         for first, count, block in self._ledger.cells(self._batch.id):
             cells = self._aligned(table.unpack(block))
-            rows = self._ledger.rows(self._batch.id, first, first + count - 1)
-            _conserve(self._batch, rows, written, first, count, cells.height)
-            yield cells.hstack(table.chunk(self._batch, rows))
-            written += count
-            self._progress(written)
+            if first != written + 1 or cells.height != count:
+                raise _lost(self._batch, f"cells of row {written + 1} are missing or there twice")
+            for piece in cells.iter_slices(_PIECE_ROWS):
+                yield self._completed(piece, written + 1)
+                written += piece.height
+                self._progress(written)
         if written != self._batch.rows:
             raise _lost(self._batch, f"{written} rows of {self._batch.rows} were written")
+
+    def _completed(self, cells: pl.DataFrame, first: int) -> pl.DataFrame:
+        last = first + cells.height - 1
+        rows = self._ledger.rows(self._batch.id, first, last)
+        if [row.row for row in rows] != list(range(first, last + 1)):
+            raise _lost(self._batch, f"rows {first} to {last} are not there exactly once, in order")
+        return cells.hstack(table.chunk(self._batch, rows))
 
     def _aligned(self, cells: pl.DataFrame) -> pl.DataFrame:
         if dict(cells.schema) == self._cells:
@@ -83,15 +92,6 @@ class _Chunks:
                 for name, kind in self._cells.items()
             ]
         )
-
-
-def _conserve(
-    batch: BatchRecord, rows: list[ResultRow], written: int, first: int, count: int, cells: int
-) -> None:
-    if first != written + 1 or cells != count:
-        raise _lost(batch, f"cells of row {written + 1} are missing or there twice")
-    if [row.row for row in rows] != list(range(first, first + count)):
-        raise _lost(batch, f"rows {first} to {first + count - 1} are not there exactly once, in order")
 
 
 def _lost(batch: BatchRecord, what: str) -> DefectError:
