@@ -17,6 +17,7 @@ from batchcredit.reader.header import Header
 from batchcredit.reader.rules import OURS, ProfileRules, ReadOptions
 from batchcredit.reader.table import Block
 
+_UNFOLDED = r"[^\x00-@\[-\x7f]"  # capitals, and whatever is not ASCII
 _VALUE = pl.Decimal(38, 18)  # 12 digits before the point, and more after it than any provider takes
 
 
@@ -67,12 +68,12 @@ class Validator:
             )
             .with_columns(self._meant())
             .with_columns(
-                ok=self._sound(),
                 short=shortest(pl.col("number")),
                 value=pl.col("number").cast(_VALUE, strict=False),
-                account_key=self._plain_keys(),
+                folded=~pl.col("account").str.contains(_UNFOLDED),
                 ascii=pl.col("account").str.len_bytes() == pl.col("account").str.len_chars(),
             )
+            .with_columns(ok=self._sound())
             .collect()
         )
 
@@ -106,7 +107,7 @@ class Validator:
 
     def _sound(self) -> pl.Expr:
         fits = reduce(pl.Expr.or_, (self._fits(p) for p in self._profiles.values()), pl.lit(value=False))
-        sound = [fits, forms.visible(pl.col("account")), pl.col("number").str.contains("[1-9]")]
+        sound = [fits, forms.visible(pl.col("account")), pl.col("value") > 0]
         if self._options.provider is not None:
             sound.append(pl.col("name") == self._options.provider)
         if self._options.currency:
@@ -155,22 +156,20 @@ class Validator:
             "value",
         )
 
-    def _plain_keys(self) -> pl.Expr:
-        """The canonical form of accounts in ASCII, as far as whole columns can be folded."""
-        account = pl.col("account")
-        folded = {p.name: account.str.to_lowercase() for p in self._profiles.values() if p.lowers_ascii}
-        return _chosen(pl.col("name"), folded, account)
-
     def _keyed(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """The other accounts, with a call for each."""
+        """The canonical form of each account: by whole columns as far as that goes, then with a call for each."""
+        account, name = pl.col("account"), pl.col("name")
+        lowers = [] if rows["folded"].all() else [p.name for p in self._profiles.values() if p.lowers_ascii]
+        key = pl.when(name.is_in(lowers)).then(account.str.to_lowercase()).otherwise(account)
+        rows = rows.with_columns(account_key=key if lowers else account)
         for profile in self._profiles.values():
             if profile.account_key is None or (profile.lowers_ascii and rows["ascii"].all()):
                 continue
-            mine = (pl.col("name") == profile.name) & ~(pl.col("ascii") & profile.lowers_ascii)
+            mine = (name == profile.name) & ~(pl.col("ascii") & profile.lowers_ascii)
             accounts = rows.filter(mine)["account"].unique()
             keys = pl.Series([profile.account_key(text) for text in accounts], dtype=pl.String)
-            key = pl.col("account").replace_strict(accounts, keys, default=pl.col("account_key"))
-            rows = rows.with_columns(account_key=pl.when(mine).then(key).otherwise("account_key"))
+            called = account.replace_strict(accounts, keys, default=account)
+            rows = rows.with_columns(account_key=pl.when(mine).then(called).otherwise("account_key"))
         return rows
 
 
@@ -190,9 +189,5 @@ def _ungrouped(amount: pl.Expr, sign: str) -> pl.Expr:
 
 def shortest(number: pl.Expr) -> pl.Expr:
     """As transfer.shortest, for whole columns: no padding on either side of the point."""
-    fraction = number.str.strip_chars_end("0").str.strip_chars_end(".")
-    short = pl.when(number.str.contains(".", literal=True)).then(fraction).otherwise(number)
-    bare = short.str.strip_chars_start("0")
-    padded = short.str.starts_with("0")
-    whole = pl.when((bare == "") | bare.str.starts_with(".")).then(pl.lit("0") + bare).otherwise(bare)
-    return pl.when(padded).then(whole).otherwise(short)
+    bare = number.str.replace(r"^0+([0-9])", "${1}")
+    return bare.str.replace(r"\.0*$|(\.[0-9]*[1-9])0+$", "${1}")

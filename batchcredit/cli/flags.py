@@ -1,0 +1,174 @@
+"""The flags, grouped as the commands share them."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from batchcredit.errors import RefusedError
+
+if TYPE_CHECKING:
+    from batchcredit.runner.options import InputOptions, SendOptions
+
+
+def _flag(text: str) -> Parameter:
+    return Parameter(negative=(), help=text)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Common:
+    """What every command takes."""
+
+    config: Annotated[Path | None, _flag("Settings file.")] = None
+    ledger: Annotated[str | None, _flag("Ledger, such as sqlite:///path/ledger.db.")] = None
+    log_format: Annotated[Literal["text", "json"], _flag("Form of the messages on stderr.")] = "text"
+    verbose: Annotated[
+        int,
+        Parameter(name=("--verbose", "-v"), count=True, negative=(), help="Tell more; -vv tells each row."),
+    ] = 0
+    quiet: Annotated[bool, Parameter(name=("--quiet", "-q"), negative=(), help="Tell only what matters.")] = (
+        False
+    )
+    json: Annotated[bool, _flag("Print one JSON object on stdout at the end.")] = False
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Reading:
+    """How a file is understood."""
+
+    batch: Annotated[str | None, _flag("Name of the batch. Makes known content a new batch.")] = None
+    provider: Annotated[str | None, _flag("Profile for every row of the file.")] = None
+    map: Annotated[tuple[str, ...], _flag("OURS=THEIRS: what our column is called in the file.")] = ()
+    thousands: Annotated[str, _flag("What stands between thousands in amounts.")] = ""
+    currency: Annotated[str, _flag("Currency for every row of the file.")] = ""
+    skip_invalid: Annotated[bool, _flag("Leave invalid rows out and send the rest.")] = False
+    allow_duplicates: Annotated[bool, _flag("Equal rows of the file are meant, each of them.")] = False
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Guarding:
+    """What has to hold before anything is sent."""
+
+    out: Annotated[Path | None, _flag("Results file.")] = None
+    sandbox: Annotated[bool, _flag("Rehearse against simulated providers on this machine.")] = False
+    accept_profile: Annotated[tuple[str, ...], _flag("This profile is the right account.")] = ()
+    allow_repeat: Annotated[bool, _flag("Send rows that another batch credited lately.")] = False
+    skip_repeats: Annotated[bool, _flag("Leave out rows that another batch credited lately.")] = False
+    online: Annotated[bool, _flag("Ask the providers about own balance and clients.")] = False
+    allow_currency_mismatch: Annotated[bool, _flag("With --online: other currencies are meant.")] = False
+    expect_rows: Annotated[int | None, _flag("Control total: number of rows.")] = None
+    expect_total: Annotated[tuple[str, ...], _flag("CUR=AMOUNT: control total of a currency.")] = ()
+    concurrency: Annotated[int | None, _flag("Requests in flight per lane. Only lowers.")] = None
+    rate: Annotated[str | None, _flag("Requests per lane, such as 10/s or 20/min. Only lowers.")] = None
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Sending:
+    """How rows are sent."""
+
+    yes: Annotated[bool, _flag("Ask nothing.")] = False
+    new_ledger: Annotated[bool, _flag("With --yes: the ledger is new on purpose.")] = False
+    skip_preflight: Annotated[bool, _flag("Do not probe credentials and own balance first.")] = False
+    canary: Annotated[int | None, _flag("Send the first N rows of each lane, then ask.")] = None
+    limit: Annotated[int | None, _flag("Send at most N rows, then stop.")] = None
+
+
+Sandbox = Annotated[bool, _flag("The ledger of rehearsals.")]
+Out = Annotated[Path | None, _flag("Where to write.")]
+Yes = Annotated[bool, _flag("Ask nothing.")]
+Note = Annotated[str, _flag("Why, for those who read it later.")]
+
+
+def input_options(path: Path, reading: Reading) -> "InputOptions":
+    """What a person says of a file, checked."""
+    from batchcredit.reader import ReadOptions
+    from batchcredit.runner.options import InputOptions
+
+    columns = dict(_pair("--map", text) for text in reading.map)
+    read = ReadOptions(reading.provider, columns, reading.thousands, reading.currency)
+    return InputOptions(path, read, reading.batch, reading.skip_invalid, reading.allow_duplicates)
+
+
+def send_options(
+    command: str,
+    common: Common,
+    guarding: Guarding | None = None,
+    sending: Sending | None = None,
+    *,
+    rejected: bool = False,
+) -> "SendOptions":
+    """What a person says of the sending, checked."""
+    from batchcredit.runner.options import SendOptions
+    from batchcredit.settings import rate
+
+    guarding, sending = guarding or Guarding(), sending or Sending()
+    for name, number in (
+        ("canary", sending.canary),
+        ("limit", sending.limit),
+        ("concurrency", guarding.concurrency),
+    ):
+        _refuse_below_one(name, number)
+    try:
+        slowest = rate(guarding.rate) if guarding.rate else None
+    except ValueError as error:
+        raise _usage(f"--rate {guarding.rate}: {error}") from error
+    return SendOptions(
+        command=command,
+        out=guarding.out,
+        yes=sending.yes,
+        new_ledger=sending.new_ledger,
+        accept_profiles=frozenset(guarding.accept_profile),
+        sandbox=guarding.sandbox,
+        allow_repeat=guarding.allow_repeat,
+        skip_repeats=guarding.skip_repeats,
+        allow_currency_mismatch=guarding.allow_currency_mismatch,
+        skip_preflight=sending.skip_preflight,
+        online=guarding.online,
+        rejected=rejected,
+        canary=sending.canary,
+        limit=sending.limit,
+        expect_rows=guarding.expect_rows,
+        expect_totals=dict(_total(text) for text in guarding.expect_total),
+        concurrency=guarding.concurrency,
+        rate=slowest,
+        ledger_url=common.ledger or "",
+        again=_again(common, sandbox=guarding.sandbox),
+    )
+
+
+def _again(common: Common, *, sandbox: bool) -> tuple[str, ...]:
+    flags: list[str] = []
+    if common.config:
+        flags += ["--config", str(common.config)]
+    if common.ledger:
+        flags += ["--ledger", common.ledger]
+    return (*flags, "--sandbox") if sandbox else tuple(flags)
+
+
+def _refuse_below_one(name: str, number: int | None) -> None:
+    if number is not None and number < 1:
+        raise _usage(f"--{name} {number}: it has to be 1 or more")
+
+
+def _pair(flag: str, text: str) -> tuple[str, str]:
+    left, sign, right = text.partition("=")
+    if not (left and sign and right):
+        raise _usage(f"{flag} {text}: it is written {flag} LEFT=RIGHT")
+    return left, right
+
+
+def _total(text: str) -> tuple[str, Decimal]:
+    currency, amount = _pair("--expect-total", text)
+    if not amount.replace(".", "", 1).isdecimal() or not amount.isascii():
+        raise _usage(f"--expect-total {text}: it is written --expect-total USD=12850.50")
+    return currency, Decimal(amount)
+
+
+def _usage(problem: str) -> RefusedError:
+    return RefusedError(problem, reason="usage", cure="batchcredit --help")

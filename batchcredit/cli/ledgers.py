@@ -1,0 +1,98 @@
+"""results, show, resolve, cancel: what the ledger knows, and a person's word on it."""
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from batchcredit.cli.flags import Common, Guarding, Note, Out, Sandbox, Sending, Yes, send_options
+from batchcredit.cli.session import console_of, end, put, settings_of
+
+if TYPE_CHECKING:
+    from batchcredit.ledger.base import ResultRow
+
+_COMMON = Common()
+
+
+def results(batch: str, /, *, out: Out = None, sandbox: Sandbox = False, common: Common = _COMMON) -> int:
+    """Rebuild the results file of a batch from the ledger."""
+    from batchcredit.runner import records
+
+    how = send_options("results", common, Guarding(out=out, sandbox=sandbox))
+    summary = records.results(batch, how, settings_of(common))
+    if not common.json:
+        put(summary.results)
+    return end(summary, common, code=0)
+
+
+def show(batch: str = "", /, *, sandbox: Sandbox = False, common: Common = _COMMON) -> int:
+    """What the ledger knows: of one batch, or of all of them."""
+    from batchcredit.console import tables
+    from batchcredit.runner import records
+
+    settings, how = settings_of(common), send_options("show", common, Guarding(sandbox=sandbox))
+    if not batch:
+        found = records.show_all(how, settings)
+        put(tables.batches_as_json(found) if common.json else tables.batches(found))
+        return 0
+    view = records.show(batch, how, settings)
+    if not common.json:
+        put(tables.batch(view))
+    return end(view.summary, common, code=0)
+
+
+def resolve(
+    batch: str,
+    /,
+    *,
+    row: int,
+    verdict: Annotated[Literal["credited", "not-credited", "in-doubt"], Parameter(name="--as")],
+    note: Note,
+    account: Annotated[str | None, Parameter(help="The row's account, said again.")] = None,
+    reference: Annotated[str | None, Parameter(help="The row's reference, said again.")] = None,
+    yes: Yes = False,
+    sandbox: Sandbox = False,
+    common: Common = _COMMON,
+) -> int:
+    """Write your verdict on a row in doubt, or take one back with --as in-doubt."""
+    from batchcredit.runner import records
+
+    console = console_of(common)
+    said = records.Verdict(batch, row, verdict, note, account, reference)
+    how = send_options(f"resolve {batch}", common, Guarding(sandbox=sandbox), Sending(yes=yes))
+    summary = records.resolve(said, how, settings_of(common), _confirm_verdict)
+    console.note(f"row {row} is resolved as {verdict}")
+    return end(summary, common, console, code=0)
+
+
+def _confirm_verdict(row: "ResultRow", verdict: str) -> bool:
+    from batchcredit import host
+    from batchcredit.console.base import agreed
+
+    sent = host.iso(row.sent_ms) if row.sent_ms else "never"
+    return agreed(
+        f"Row {row.row}: account {row.account}, {row.amount} {row.currency}, last sent {sent}. "
+        f"Resolve it as {verdict}?"
+    )
+
+
+def cancel(
+    batch: str,
+    /,
+    *,
+    note: Note,
+    row: int | None = None,
+    yes: Yes = False,
+    sandbox: Sandbox = False,
+    common: Common = _COMMON,
+) -> int:
+    """Withdraw what was not sent or was rejected, for ever."""
+    from batchcredit.console.base import agreed
+    from batchcredit.runner import records
+
+    console = console_of(common)
+    how = send_options(f"cancel {batch}", common, Guarding(sandbox=sandbox), Sending(yes=yes))
+    number, summary = records.cancel(
+        batch, row, note, how, settings_of(common), lambda what: agreed(f"Withdraw {what}?")
+    )
+    console.note(f"{number} rows are cancelled")
+    return end(summary, common, console, code=0)

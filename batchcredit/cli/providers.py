@@ -1,0 +1,97 @@
+"""providers and sandbox: whom money goes to, and who plays them."""
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import App, Parameter
+
+from batchcredit.cli.flags import Common
+from batchcredit.cli.session import in_loop, put, settings_of
+from batchcredit.errors import RefusedError
+
+if TYPE_CHECKING:
+    from batchcredit.sandbox.settings import SandboxSettings
+
+providers = App(name="providers", help="Adapters and configured profiles.", help_format="plaintext")
+
+_COMMON = Common()
+
+
+@providers.default
+def list_(*, common: Common = _COMMON) -> int:
+    """Show the adapters that are installed and the profiles that are configured."""
+    from batchcredit.console import tables
+    from batchcredit.providers import registry
+
+    settings, installed = settings_of(common), registry.installed()
+    put(
+        tables.providers_as_json(installed, settings)
+        if common.json
+        else tables.providers(installed, settings)
+    )
+    return 0
+
+
+@providers.command(name="test")
+def probe(name: str, /, *, common: Common = _COMMON) -> int:
+    """Probe one profile's credentials and own balance, without moving money."""
+    from batchcredit.runner import probing
+
+    settings = settings_of(common)
+    found = in_loop(lambda: probing.test(name, settings))
+    balance = f"{found.balance.amount} {found.balance.currency}".strip() if found.balance else ""
+    if common.json:
+        put(
+            json.dumps(
+                {"schema": 1, "profile": name, "login": found.login, "balance": balance, "exit_code": 0}
+            )
+        )
+    else:
+        said = f"own balance {balance}" if balance else found.note
+        put(f"{name}: {found.login} at {found.base_url}: {said}")
+    return 0
+
+
+def sandbox(
+    *,
+    port: Annotated[int, Parameter(help="Port on 127.0.0.1; 0 takes any free one.")] = 0,
+    seed: Annotated[int, Parameter(help="Balances, faults and delays follow from it.")] = 0,
+    fault: Annotated[
+        tuple[str, ...],
+        Parameter(negative=(), help="NAME=PROBABILITY, such as reset_after=0.01. Repeatable."),
+    ] = (),
+    set: Annotated[  # noqa: A002  the flag is called so
+        tuple[str, ...],
+        Parameter(negative=(), help="KEY=JSON: any other setting of the sandbox. Repeatable."),
+    ] = (),
+    common: Common = _COMMON,
+) -> int:
+    """Play both providers on this machine until it is stopped; prints the settings to paste."""
+    from batchcredit.console import tables
+    from batchcredit.sandbox.process import SandboxAddress, serve
+
+    settings = _sandbox_settings(seed, fault, set)
+
+    def ready(address: SandboxAddress) -> None:
+        put(tables.sandbox_as_json(address) if common.json else tables.sandbox(address))
+
+    serve(settings, port, ready)
+    return 0
+
+
+def _sandbox_settings(seed: int, faults: tuple[str, ...], others: tuple[str, ...]) -> "SandboxSettings":
+    from pydantic import ValidationError
+
+    from batchcredit.sandbox.settings import SandboxSettings
+
+    values: dict[str, object] = {"seed": seed, "fault_rates": {}}
+    try:
+        rates = {name: float(text) for name, _, text in (each.partition("=") for each in faults)}
+        values |= {name: json.loads(text) for name, _, text in (each.partition("=") for each in others)}
+        return SandboxSettings.model_validate(values | {"fault_rates": rates})
+    except (ValueError, ValidationError) as error:
+        raise RefusedError(
+            f"the sandbox can't be set so: {error}",
+            reason="usage",
+            cure="write --fault NAME=PROBABILITY, --set KEY=JSON",
+        ) from error

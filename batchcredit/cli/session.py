@@ -1,0 +1,84 @@
+"""What surrounds every command: settings, console, event loop, and the object that --json prints."""
+
+import json
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import anyio
+
+from batchcredit.cli.flags import Common
+
+if TYPE_CHECKING:
+    from batchcredit.console import Console
+    from batchcredit.errors import BatchcreditError
+    from batchcredit.runner.summary import Summary
+    from batchcredit.settings import Settings
+
+T = TypeVar("T")
+
+
+def console_of(common: Common) -> "Console":
+    """The console that the flags ask for."""
+    from batchcredit.console import JsonConsole, TerminalConsole
+    from batchcredit.console.base import QUIET
+
+    level = QUIET if common.quiet else common.verbose
+    return JsonConsole(level) if common.log_format == "json" else TerminalConsole(level)
+
+
+def settings_of(common: Common) -> "Settings":
+    """The settings that the flags, the environment and a file give together."""
+    from batchcredit.settings import load
+
+    return load(common.config, common.ledger, os.environ, Path.cwd())
+
+
+def in_loop(call: Callable[[], Awaitable[T]]) -> T:
+    """Run to the end in an event loop, the faster one where it is installed."""
+    try:
+        import uvloop  # noqa: F401
+    except ImportError:
+        quick = False
+    else:
+        quick = True
+    return anyio.run(call, backend_options={"use_uvloop": quick})
+
+
+def put(text: object) -> None:
+    """Data for stdout."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def end(
+    summary: "Summary", common: Common, console: "Console | None" = None, *, code: int | None = None
+) -> int:
+    """Tell how the batch stands; the exit code, which is the batch's unless the command has its own."""
+    exit_code = summary.exit_code if code is None else code
+    if console:
+        console.show_summary(summary)
+    if common.json:
+        put(json.dumps(summary.as_json() | {"exit_code": exit_code}))
+    return exit_code
+
+
+def error_as_json(error: "BatchcreditError") -> dict[str, Any]:
+    """The same keys as at a good end, with what went wrong."""
+    return {
+        "schema": 1,
+        "batch": None,
+        "rows": 0,
+        "counts": {},
+        "reasons": {error.reason: 1},
+        "amounts": {},
+        "results": None,
+        "seconds": 0.0,
+        "rows_per_s": 0.0,
+        "latency_ms": {"p50": None, "p95": None, "p99": None},
+        "exit_code": error.exit_code,
+        "next": None,
+        "error": {"reason": error.reason, "message": str(error), "cure": error.cure},
+    }

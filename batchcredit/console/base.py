@@ -1,0 +1,82 @@
+"""The promise of a console: an attendant that can also show endings and errors."""
+
+import sys
+from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
+
+from batchcredit.errors import BatchcreditError, RefusedError
+from batchcredit.runner.attendant import Attendant
+from batchcredit.runner.plan import Plan
+from batchcredit.runner.summary import Summary
+
+#: How much is told: -q, nothing, -v, -vv.
+QUIET, NORMAL, VERBOSE, EVERYTHING = -1, 0, 1, 2
+
+
+class Console(Attendant):
+    """An attendant that shows how a command ended."""
+
+    level: int = NORMAL
+
+    @property
+    def listens(self) -> bool:
+        return self.level >= VERBOSE
+
+    def show_summary(self, summary: Summary) -> None:
+        """How the batch stands after a run, and the next command."""
+        raise NotImplementedError
+
+    def show_error(self, error: BatchcreditError) -> None:
+        """What stopped the command, and the cure."""
+        raise NotImplementedError
+
+
+def asked(question: str) -> str:
+    """What a person types; refused where nobody can."""
+    if not sys.stdin.isatty():
+        raise RefusedError(
+            "there is nobody to ask, because stdin is no terminal",
+            reason="usage",
+            cure="agree beforehand with --yes",
+        )
+    sys.stderr.write(question)
+    sys.stderr.flush()
+    return sys.stdin.readline().strip()
+
+
+def agreed(question: str) -> bool:
+    """Whether a person types yes."""
+    return asked(f"{question} Type yes to go on: ").lower() == "yes"
+
+
+def agreed_to_total(plan: Plan) -> bool:
+    """Whether a person types the total, or with several currencies the number of rows."""
+    totals = plan.totals
+    if len(totals) == 1:
+        ((currency, total),) = totals.items()
+        return _same(asked(f"To send it, type the total in {currency}: "), total.amount)
+    return _same(asked("To send it, type the number of rows: "), Decimal(plan.rows))
+
+
+def _same(typed: str, meant: Decimal) -> bool:
+    try:
+        return Decimal(typed) == meant
+    except InvalidOperation:
+        return False
+
+
+def spoken(command: Sequence[str]) -> str:
+    """A command as it can be typed."""
+    import shlex
+
+    return shlex.join(command)
+
+
+def in_words(seconds: float) -> str:
+    """A duration as people say it."""
+    if seconds < 1.5:
+        return "about a second"
+    for unit, length_s in (("day", 86_400), ("hour", 3600), ("minute", 60)):
+        if seconds >= 1.5 * length_s:
+            return f"about {round(seconds / length_s)} {unit}s"
+    return f"about {round(seconds)} seconds"

@@ -1,0 +1,154 @@
+"""Data for stdout: what `show`, `providers` and `sandbox` answer, as tables or as JSON."""
+
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from batchcredit import host
+from batchcredit.console.base import spoken
+from batchcredit.ledger.base import BatchLane, BatchRecord, ResultRow
+from batchcredit.runner.records import BatchView
+from batchcredit.runner.summary import Summary
+from batchcredit.sandbox.process import SandboxAddress
+from batchcredit.settings import Settings
+from batchcredit.transfer import STATUS, STATUSES
+
+
+def _text(*parts: Table | str) -> str:
+    out = io.StringIO()
+    console = Console(file=out, highlight=False, markup=False, width=160, emoji=False)
+    for part in parts:
+        console.print(part, soft_wrap=isinstance(part, str))
+    return out.getvalue().rstrip("\n")
+
+
+def _table(titles: Iterable[str], rows: Iterable[Sequence[str]]) -> Table:
+    table = Table(*titles, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*map(escape, row))
+    return table
+
+
+def _counts(summary: Summary) -> str:
+    return ", ".join(f"{summary.counts[name]} {name}" for name in STATUSES if summary.counts.get(name))
+
+
+def batches(found: Sequence[tuple[BatchRecord, Summary]]) -> str:
+    """All batches, newest first."""
+    if not found:
+        return "this ledger has no batch"
+    rows = (
+        (batch.name, host.iso(batch.created_ms)[:16], f"{batch.rows}", _counts(summary), batch.source)
+        for batch, summary in found
+    )
+    return _text(_table(("batch", "enrolled (UTC)", "rows", "status", "from"), rows))
+
+
+def batches_as_json(found: Sequence[tuple[BatchRecord, Summary]]) -> str:
+    """The same, each with the keys of `--json`."""
+    return json.dumps({"schema": 1, "batches": [summary.as_json() for _, summary in found], "exit_code": 0})
+
+
+def batch(view: BatchView) -> str:
+    """One batch: where it stands and who needs somebody."""
+    known, summary = view.batch, view.summary
+    finished = host.iso(known.finished_ms) if known.finished_ms else "not yet"
+    head = [
+        f"batch    {known.name}: {known.rows} rows from {known.source}",
+        f"enrolled {host.iso(known.created_ms)}, finished {finished}",
+        f"status   {_counts(summary)}",
+    ]
+    head += map(_lane, view.lanes)
+    if summary.reasons:
+        head.append("reasons  " + ", ".join(f"{number} {word}" for word, number in summary.reasons.items()))
+    head.append(f"results  {known.results}")
+    parts: list[Table | str] = ["\n".join(head)]
+    if view.rows:
+        titles = ("row", "status", "reason", "account", "amount", "currency", "sent (UTC)", "message")
+        parts += ["", _table(titles, map(_row, view.rows)), *_how_to_resolve(view)]
+    if summary.next and summary.next[1] != "show":
+        parts.append(f"next     {spoken(summary.next)}")
+    return _text(*parts)
+
+
+def _lane(lane: BatchLane) -> str:
+    identity = lane.lane.identity
+    halted = f", halted: {lane.halt_reason} ({lane.halt_message})" if lane.halt_reason else ""
+    return f"lane     {lane.profile}: {identity.login} at {identity.base_url}{halted}"
+
+
+def _row(row: ResultRow) -> tuple[str, ...]:
+    sent = host.iso(row.sent_ms)[:19] if row.sent_ms else ""
+    status, reference = STATUS[row.state], row.reference or ""
+    account = f"{row.account} ({reference})" if reference else row.account
+    return f"{row.row}", status, row.reason, account, row.amount, row.currency, sent, row.message
+
+
+def _how_to_resolve(view: BatchView) -> list[str]:
+    doubtful = next((row.row for row in view.rows if STATUS[row.state] == "in_doubt"), None)
+    if doubtful is None:
+        return []
+    command = (
+        f"batchcredit resolve {view.batch.name} --row {doubtful} --as credited --note 'seen in the dashboard'"
+    )
+    return [
+        "",
+        "Compare each row in doubt with the provider's own records, then say what you found:",
+        command,
+    ]
+
+
+def providers(installed: Mapping[str, str], settings: Settings) -> str:
+    """Adapters and profiles."""
+    adapters = _table(("adapter", "from"), installed.items())
+    rows = (
+        (name, profile.kind, profile.login or "not set", profile.base_url, f"{profile.rate or 'none'}")
+        for name, profile in settings.profiles.items()
+    )
+    profiles = _table(("profile", "kind", "login", "base_url", "rate"), rows)
+    source = f"settings: {settings.source or 'none; samples/batchcredit.toml shows how to write them'}"
+    return _text(adapters, "", profiles, source) if settings.profiles else _text(adapters, "", source)
+
+
+def providers_as_json(installed: Mapping[str, str], settings: Settings) -> str:
+    """The same; no secret is part of it."""
+    profiles = [
+        {"name": name, "kind": profile.kind, "login": profile.login, "base_url": profile.base_url}
+        for name, profile in settings.profiles.items()
+    ]
+    return json.dumps({"schema": 1, "adapters": dict(installed), "profiles": profiles, "exit_code": 0})
+
+
+def sandbox(address: SandboxAddress) -> str:
+    """The settings to paste into a batchcredit.toml."""
+    return f"""\
+# both providers are played on this machine until this command is stopped (Ctrl-C)
+[providers.clicksend]
+kind = "clicksend"
+base_url = "{address.clicksend_url}"
+username = "sandbox"
+api_key = "sandbox"
+
+[providers.fastmessage]
+kind = "fastmessage"
+base_url = "{address.fastmessage_url}"
+partner_id = "1"
+apikey = "sandbox"
+
+# what was executed: {address.control_url}/book"""
+
+
+def sandbox_as_json(address: SandboxAddress) -> str:
+    """The addresses."""
+    return json.dumps(
+        {
+            "schema": 1,
+            "clicksend": address.clicksend_url,
+            "fastmessage": address.fastmessage_url,
+            "control": address.control_url,
+        }
+    )

@@ -1,0 +1,258 @@
+"""The console of people: tables, a bar for each lane, and the next command to type."""
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+
+from rich.console import Console as RichConsole
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from batchcredit.console.base import (
+    EVERYTHING,
+    NORMAL,
+    QUIET,
+    Console,
+    agreed,
+    agreed_to_total,
+    in_words,
+    spoken,
+)
+from batchcredit.engine.judgement import Judged
+from batchcredit.engine.lane import Lane, LaneState
+from batchcredit.engine.queue import Job
+from batchcredit.errors import BatchcreditError
+from batchcredit.ledger.base import LaneIdentity
+from batchcredit.reader import Survey
+from batchcredit.runner.attendant import Trial
+from batchcredit.runner.plan import Plan
+from batchcredit.runner.summary import Summary
+from batchcredit.transfer import STATUSES, Event
+
+#: Where nobody watches a bar, a line of progress comes so often.
+EVERY_S = 60.0
+
+_COLOURS = {
+    "credited": "green",
+    "already_credited": "green",
+    "rejected": "red",
+    "in_doubt": "bold yellow",
+    "not_sent": "yellow",
+    "invalid": "red",
+    "cancelled": "dim",
+}
+
+
+class TerminalConsole(Console):
+    """Writes to stderr; on a terminal in colour and with bars, elsewhere in plain lines."""
+
+    def __init__(self, level: int = NORMAL) -> None:
+        self.level = level
+        self._out = RichConsole(file=sys.stderr, highlight=False, soft_wrap=not sys.stderr.isatty())
+        self._bars: Progress | None = None
+        self._tasks: dict[str, TaskID] = {}
+        self._last_s = time.monotonic()
+
+    def note(self, text: str) -> None:
+        if self.level > QUIET:
+            self._out.print(Text(text))
+
+    def warn(self, text: str) -> None:
+        self._out.print(Text.assemble(("warning: ", "yellow"), text))
+
+    def show_survey(self, path: Path, survey: Survey) -> None:
+        for word, problem in survey.problems.items():
+            self._out.print(Text.assemble((f"{word}: ", "bold red"), f"{problem.count} rows"))
+            for example in problem.examples:
+                where = f"row {example.row}" + (f" (line {example.line})" if example.line else "")
+                what = f"account {example.account}, amount {example.amount}"
+                at_fault = f"{example.column} is {example.detail!r}" if example.column else ""
+                self._out.print(Text(f"  {where}: {what}; {at_fault}: {example.cure}"))
+            if problem.count > len(problem.examples):
+                self._out.print(f"  ... and {problem.count - len(problem.examples)} more")
+
+    def show_plan(self, plan: Plan) -> None:
+        for warning in plan.warnings:
+            self.warn(warning)
+        if self.level == QUIET:
+            return
+        style = "bold white on red" if plan.mode == "LIVE" else "bold cyan"
+        what = "goes on" if plan.resumed else "is new"
+        self._out.print(
+            Text.assemble((f" {plan.mode} ", style), f" batch {plan.batch} {what}: {plan.rows} rows to send")
+        )
+        self._out.print(self._lanes(plan))
+        self._out.print(Text(f"ledger   {plan.ledger.url} ({_ledger(plan)})"))
+        self._out.print(Text(f"settings {plan.settings or 'none'}"))
+        self._out.print(Text(f"results  {plan.results}"))
+        self._out.print(Text(f"takes    {in_words(plan.seconds)} at the configured rate"))
+
+    def _lanes(self, plan: Plan) -> Table:
+        table = Table("profile", "login", "host", box=None, header_style="dim")
+        for title in ("rows", "amount", "own balance", "after"):
+            table.add_column(title, justify="right")
+        for lane in plan.lanes:
+            for currency, total in lane.totals.items():
+                own = lane.balance
+                known = own is not None and own.currency in ("", currency)
+                table.add_row(
+                    escape(lane.profile),
+                    escape(lane.identity.login),
+                    escape(lane.identity.base_url.partition("://")[2]),
+                    f"{total.rows}",
+                    f"{_money(total.amount)} {currency}",
+                    f"{_money(own.amount)} {own.currency}" if own else "not known",
+                    _money(own.amount - total.amount) if own and known and own.currency else "",
+                )
+        return table
+
+    def accept_lane(self, profile: str, identity: LaneIdentity, settings: Path | None) -> bool:
+        self.warn(f"this ledger has never sent through profile {profile}:")
+        self._out.print(
+            Text(f"  login {identity.login} at {identity.base_url} (from {settings or 'the environment'})")
+        )
+        return agreed("Is this the right account?")
+
+    def approve(self, plan: Plan) -> bool:
+        return agreed_to_total(plan)
+
+    def go_on(self, trials: Sequence[Trial]) -> bool:
+        table = Table("profile", "row", "account", "amount", "status", "before", "after", "message", box=None)
+        for trial in trials:
+            table.add_row(
+                *(trial.profile, str(trial.row), escape(trial.account), f"{trial.amount} {trial.currency}"),
+                *(trial.status, _known(trial.balance_before), _known(trial.balance_after)),
+                escape(trial.message),
+            )
+        self._out.print(table)
+        if any(trial.adds_up is False for trial in trials):
+            self.warn("the balances do not add up")
+        return agreed("The first rows have ended. Send the rest?")
+
+    def hear(self, lane: Lane, job: Job, judged: Judged, duration_ms: int) -> None:
+        outcome = judged.outcome
+        if self.level >= EVERYTHING or outcome.event is not Event.CREDIT:
+            said = f"{outcome.event} {outcome.reason} {outcome.http_status or ''} {outcome.message}"
+            row = f"{lane.profile} row {job.transfer.row}"
+            self._out.print(Text(f"{row}: {said} ({duration_ms} ms)"), style="dim")
+
+    def progress(self, lanes: Sequence[Lane]) -> None:
+        if self.level == QUIET:
+            return
+        if self._out.is_terminal:
+            self._show_bars(lanes)
+        elif time.monotonic() - self._last_s >= EVERY_S:
+            self._last_s = time.monotonic()
+            self._out.print(Text("; ".join(map(_line, lanes))))
+
+    def _show_bars(self, lanes: Sequence[Lane]) -> None:
+        if self._bars is None:
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+            )
+            self._bars = Progress(*columns, TextColumn("{task.fields[said]}"), console=self._out)
+            self._tasks = {
+                lane.profile: self._bars.add_task(lane.profile, total=lane.rows, said="") for lane in lanes
+            }
+            self._bars.start()
+        for lane in lanes:
+            self._bars.update(self._tasks[lane.profile], completed=lane.meter.done, said=_said(lane))
+
+    def progress_ends(self) -> None:
+        if self._bars:
+            self._bars.stop()
+            self._bars = None
+
+    def show_summary(self, summary: Summary) -> None:
+        table = Table(
+            "status", title=f"batch {summary.batch}", title_justify="left", box=None, header_style="dim"
+        )
+        table.add_column("rows", justify="right")
+        currencies = sorted(summary.amounts)
+        for currency in currencies:
+            table.add_column(currency, justify="right")
+        for status in STATUSES:
+            if summary.counts.get(status):
+                amounts = (_known(summary.amounts[currency].get(status)) for currency in currencies)
+                table.add_row(Text(status, _COLOURS[status]), str(summary.counts[status]), *amounts)
+        table.add_section()
+        sums = (_money(sum(summary.amounts[currency].values(), Decimal(0))) for currency in currencies)
+        table.add_row("all", str(summary.rows), *sums)
+        self._out.print(table)
+        self._show_next(summary)
+
+    def _show_next(self, summary: Summary) -> None:
+        if summary.reasons:
+            self._out.print(Text("reasons: " + _counted(summary.reasons)))
+        if summary.speed.rows:
+            speed = summary.speed
+            self._out.print(
+                Text(f"{speed.rows} rows in {speed.seconds:.1f} s ({speed.rows / speed.seconds:.0f}/s)")
+            )
+        if summary.results:
+            self._out.print(Text(f"results: {summary.results}"))
+        for sentence in _advice(summary):
+            self._out.print(Text(sentence))
+        if summary.next:
+            self._out.print(Text.assemble("next: ", (spoken(summary.next), "bold")), soft_wrap=True)
+
+    def show_error(self, error: BatchcreditError) -> None:
+        self._out.print(Text.assemble(("batchcredit: ", "bold red"), str(error)), soft_wrap=True)
+        if error.cure:
+            self._out.print(Text.assemble(("  -> ", "bold"), error.cure), soft_wrap=True)
+
+
+def _advice(summary: Summary) -> list[str]:
+    said = {
+        "in_doubt": "in doubt: may have been credited. Do not send them again; compare with the provider's "
+        "records and resolve each one",
+        "not_sent": "not sent: safe to send again",
+        "rejected": "refused by the provider: correct them",
+        "invalid": "invalid: correct them in the file",
+    }
+    return [f"{summary.counts[status]} {text}" for status, text in said.items() if summary.counts.get(status)]
+
+
+def _said(lane: Lane) -> str:
+    words = [f"{_money(amount)} {currency}" for currency, amount in lane.meter.credited.items()]
+    if lane.meter.rows[Event.REJECT]:
+        words.append(f"{lane.meter.rows[Event.REJECT]} rejected")
+    if lane.meter.rows[Event.DOUBT]:
+        words.append(f"{lane.meter.rows[Event.DOUBT]} in doubt")
+    if lane.state is not LaneState.SENDING:
+        words.append(lane.state.value)
+    if lane.halted:
+        words.append(lane.halted.message)
+    return escape(", ".join(words))
+
+
+def _line(lane: Lane) -> str:
+    return f"{lane.profile}: {lane.meter.done} of {lane.rows} rows, {_said(lane)}"
+
+
+def _ledger(plan: Plan) -> str:
+    ledger = plan.ledger
+    if not ledger.batches:
+        return "new"
+    return f"id {ledger.id}, {ledger.batches} batches, newest {ledger.newest}"
+
+
+def _counted(reasons: Mapping[str, int]) -> str:
+    return ", ".join(
+        f"{number} {reason}" for reason, number in sorted(reasons.items(), key=lambda pair: -pair[1])
+    )
+
+
+def _known(amount: Decimal | None) -> str:
+    return "" if amount is None else _money(amount)
+
+
+def _money(amount: Decimal) -> str:
+    return f"{amount:,f}"
