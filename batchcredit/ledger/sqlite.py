@@ -148,6 +148,9 @@ class SqliteLedger(SqliteSender, Ledger):
 
     def _load(self, batch: int, chunk: EnrolChunk) -> None:
         self._connection.executemany(_ENROL, ((batch, *row) for row in chunk.rows))
+        self._load_cells(batch, chunk)
+
+    def _load_cells(self, batch: int, chunk: EnrolChunk) -> None:
         self._change(
             "INSERT INTO cells (batch, first_row, rows, frame) VALUES (?, ?, ?, ?)",
             *(batch, chunk.first_row, len(chunk.rows), chunk.cells),
@@ -167,12 +170,10 @@ class SqliteLedger(SqliteSender, Ledger):
     ) -> int:
         corrected = 0
         with self._transaction():
+            self._change("DELETE FROM cells WHERE batch = ?", batch)
             for chunk in chunks:
                 corrected += sum(self._correct_row(batch, row) for row in chunk.rows)
-                self._change(
-                    "UPDATE cells SET frame = ? WHERE batch = ? AND first_row = ? AND rows = ?",
-                    *(chunk.cells, batch, chunk.first_row, len(chunk.rows)),
-                )
+                self._load_cells(batch, chunk)
             self._change(
                 "UPDATE batch SET content = ?, totals = ?, finished_at = NULL WHERE id = ?",
                 *(content, _totals(totals), batch),

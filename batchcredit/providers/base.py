@@ -118,7 +118,7 @@ class Provider(ABC):
     default_base_url: ClassVar[str] = ""
     default_rate: ClassVar[str] = "5/s"
     default_concurrency: ClassVar[int] = 8
-    lowers_ascii: ClassVar[bool] = False  # the key of an account in ASCII is its lower case: columns fold whole
+    lowers_ascii: ClassVar[bool] = False  # an account in ASCII has its lower case as key: columns fold whole
 
     @abstractmethod
     def __init__(self, base_url: str, settings: BaseModel) -> None:
