@@ -18,7 +18,8 @@ _Case: TypeAlias = tuple[pl.Expr, str]
 def diagnosed(bad: pl.DataFrame, options: ReadOptions, profiles: Mapping[str, ProfileRules]) -> pl.DataFrame:
     """row, problem, column, detail of each row of `bad`, which holds the cells and what is meant by them.
 
-    The last case of each column is the negation of what makes a row sound, whatever comes before it.
+    The last case of each column is the negation of what makes a row sound, whatever comes before it; and a
+    row that none of them explains is still not sound: its amount is blamed.
     """
     cases = [
         (pl.col("empty"), "row_empty"),
@@ -28,9 +29,7 @@ def diagnosed(bad: pl.DataFrame, options: ReadOptions, profiles: Mapping[str, Pr
         *_currency(options, profiles),
         *_reference(),
     ]
-    word = reduce(
-        lambda rest, case: pl.when(case[0]).then(pl.lit(case[1])).otherwise(rest), cases[::-1], _none()
-    )
+    word = reduce(_before, cases[::-1], pl.lit("amount_form"))
     column = pl.col("problem").str.extract("^(account|amount|currency|reference)_").fill_null("provider")
     cell = reduce(
         lambda rest, name: pl.when(pl.col("at") == name).then(pl.col(name)).otherwise(rest), OURS, _none()
@@ -47,6 +46,10 @@ def sanitised(text: pl.Expr) -> pl.Expr:
     clean = text.str.replace_all(forms.HIDDEN, "\ufffd")
     long = clean.str.len_chars() > _SHOWN
     return pl.when(long).then(clean.str.slice(0, _SHOWN) + pl.lit("\u2026")).otherwise(clean)
+
+
+def _before(rest: pl.Expr, case: _Case) -> pl.Expr:
+    return pl.when(case[0]).then(pl.lit(case[1])).otherwise(rest)
 
 
 def _none() -> pl.Expr:

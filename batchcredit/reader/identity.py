@@ -62,12 +62,14 @@ class Identity:
         sha = hashlib.sha256(_BEGIN)
         for text in overlapped(self._sorted_text()):
             sha.update(text)
+            sha.update(b"\n")
         return sha.digest()
 
     def _sorted_text(self) -> Iterator[bytes]:
+        """The lines, as many at a time as are sorted at a time, without the last LF."""
         for piece in self._lines.pieces():
             self._compare(piece["mark"])
-            yield from (part.encode() + b"\n" for part in piece["line"].str.join("\n"))
+            yield from (text.encode() for text in piece["line"].str.join("\n"))
 
     def _compare(self, marks: pl.Series) -> None:
         again = marks == marks.shift(1, fill_value=self._last_mark)

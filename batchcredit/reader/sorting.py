@@ -26,9 +26,10 @@ class SpillSort:
         self._folder, self._key, self._in_order = folder, key, in_order
         self._held_rows, self._depth = held_rows, depth
         self._held: list[pl.DataFrame] = []
-        self._rows = 0
-        self._bounds: pl.Series | None = None
+        self._rows = self._count = 0
         self._buckets: list[_Bucket] = []
+        self._bounds: pl.Series | None = None  # None: what came so far came in order, or not on disk yet
+        self._highest: object = None
 
     def add(self, frame: pl.DataFrame) -> None:
         """Takes the rows of `frame`."""
@@ -39,7 +40,7 @@ class SpillSort:
 
     def pieces(self) -> Iterator[pl.DataFrame]:
         """All rows in order. Nothing is left afterwards."""
-        if self._bounds is None:
+        if not self._buckets:
             if self._rows:
                 yield self._piece(self._held)
             return
@@ -51,19 +52,48 @@ class SpillSort:
     def _spill(self) -> None:
         held = pl.concat(self._held)
         self._held, self._rows = [], 0
+        if self._bounds is None and self._follows(held[self._key]):
+            self._new_bucket().append(held)
+            return
         if self._bounds is None:
-            self._divide(_sample(held[self._key]), _BUCKETS)
-        assert self._bounds is not None
-        bucket = self._bounds.search_sorted(held[self._key], side="right").alias("_bucket")
-        parts = held.with_columns(bucket).partition_by("_bucket", include_key=False, as_dict=True)
-        for (number,), part in parts.items():
-            self._buckets[number].append(part)
+            self._divide_what_came(held)
+        self._distribute(held)
+
+    def _follows(self, keys: pl.Series) -> bool:
+        """Whether all `keys` are above what came before: a file in order is a row of buckets already."""
+        follows = not self._buckets or bool(keys.min() > self._highest)  # type: ignore[operator]
+        self._highest = keys.max()
+        return follows
+
+    def _divide_what_came(self, held: pl.DataFrame) -> None:
+        came = self._buckets
+        samples = [_sample(held[self._key]), *(sample for bucket in came for sample in bucket.samples)]
+        self._divide(pl.concat(samples), _BUCKETS)
+        for bucket in came:
+            for frame in bucket.frames():
+                self._distribute(frame)
+            bucket.path.unlink()
 
     def _divide(self, sample: pl.Series, into: int) -> None:
         """Sets the bounds of the buckets. What they turn out to divide badly is divided again."""
+        into = min(_MOST_BUCKETS, max(into, len(sample) * _SAMPLED // self._held_rows))
         self._bounds = sample.sort().gather_every(max(1, len(sample) // into))[1:].unique().sort()
-        self._folder.mkdir()
-        self._buckets = [_Bucket(self._folder / f"{i}", self._key) for i in range(len(self._bounds) + 1)]
+        self._buckets = []
+        for _ in range(len(self._bounds) + 1):
+            self._new_bucket()
+
+    def _new_bucket(self) -> "_Bucket":
+        self._folder.mkdir(exist_ok=True)
+        self._count += 1
+        self._buckets.append(_Bucket(self._folder / f"{self._count}", self._key))
+        return self._buckets[-1]
+
+    def _distribute(self, frame: pl.DataFrame) -> None:
+        assert self._bounds is not None
+        bucket = self._bounds.search_sorted(frame[self._key], side="right").alias("_bucket")
+        parts = frame.with_columns(bucket).partition_by("_bucket", include_key=False, as_dict=True)
+        for (number,), part in parts.items():
+            self._buckets[number].append(part)
 
     def _bucket_pieces(self, bucket: "_Bucket") -> Iterator[pl.DataFrame]:
         if bucket.rows > 2 * self._held_rows and self._depth < _DEEPEST:
@@ -73,7 +103,7 @@ class SpillSort:
         bucket.path.unlink(missing_ok=True)
 
     def _divided_again(self, bucket: "_Bucket") -> Iterator[pl.DataFrame]:
-        """A file that is sorted already puts nearly all of itself into one bucket."""
+        """What came first, and set the bounds, may have been unlike what came later."""
         finer = SpillSort(
             bucket.path.with_suffix(".finer"),
             self._key,
@@ -81,7 +111,7 @@ class SpillSort:
             held_rows=self._held_rows,
             depth=self._depth + 1,
         )
-        finer._divide(pl.concat(bucket.samples), min(_MOST_BUCKETS, bucket.rows // self._held_rows + 1))
+        finer._divide(pl.concat(bucket.samples), _BUCKETS)
         for frame in bucket.frames():
             finer.add(frame)
         yield from finer.pieces()

@@ -73,7 +73,7 @@ class Validator:
                 folded=~pl.col("account").str.contains(_UNFOLDED),
                 ascii=pl.col("account").str.len_bytes() == pl.col("account").str.len_chars(),
             )
-            .with_columns(ok=self._sound())
+            .with_columns(ok=self._sound().fill_null(value=False))
             .collect()
         )
 
@@ -157,7 +157,7 @@ class Validator:
         )
 
     def _keyed(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """The canonical form of each account: by whole columns as far as that goes, then with a call for each."""
+        """The canonical form of each account: by whole columns as far as that goes, else with a call."""
         account, name = pl.col("account"), pl.col("name")
         lowers = [] if rows["folded"].all() else [p.name for p in self._profiles.values() if p.lowers_ascii]
         key = pl.when(name.is_in(lowers)).then(account.str.to_lowercase()).otherwise(account)
