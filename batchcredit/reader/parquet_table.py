@@ -7,7 +7,7 @@ import polars as pl
 
 from batchcredit.reader.table import Block, Table, refused
 
-_SLICE_ROWS = 1 << 16
+_SLICE_ROWS = 1 << 17
 
 
 class ParquetTable(Table):
@@ -18,6 +18,7 @@ class ParquetTable(Table):
         try:
             self._frame = pl.scan_parquet(file, glob=False, hive_partitioning=False)
             self.schema = self._frame.collect_schema()
+            self._rows: int = self._frame.select(pl.len()).collect().item()
         except (pl.exceptions.PolarsError, OSError) as error:
             raise refused(
                 self.path,
@@ -28,17 +29,17 @@ class ParquetTable(Table):
         self._check_dtypes()
 
     def blocks(self) -> Iterator[Block]:
-        """The data rows, in slices."""
-        first = 1
+        """The data rows, in slices: polars' own batches hold whole row groups, some of them ahead."""
+        for start in range(0, self._rows, _SLICE_ROWS):
+            yield Block(start + 1, None, self._slice(start))
+
+    def _slice(self, start: int) -> pl.DataFrame:
         try:
-            for cells in self._frame.collect_batches(chunk_size=_SLICE_ROWS, maintain_order=True):
-                if cells.height:
-                    yield Block(first, None, cells)
-                first += cells.height
+            return self._frame.slice(start, _SLICE_ROWS).collect(engine="in-memory")
         except (pl.exceptions.PolarsError, OSError) as error:
             raise refused(
                 self.path,
-                f"row {first} or later can not be read: {str(error)[:200]}",
+                f"row {start + 1} or later can not be read: {str(error)[:200]}",
                 "file_damaged",
                 "save the file again",
             ) from error

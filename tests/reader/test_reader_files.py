@@ -75,7 +75,7 @@ def test_a_damaged_parquet_file_is_refused(tmp_path: Path) -> None:
 
 def test_rows_are_numbered_on_over_slices(tmp_path: Path) -> None:
     """However the format cuts the file, rows count from 1 without a gap."""
-    count = 70_000
+    count = 140_000
     frame = pl.DataFrame({"account": range(1, count + 1), "amount": ["5"] * count})
     found = read(parquet(tmp_path, frame), provider="clicksend", currency="USD")
     assert [row["row"] for row in found.rows] == list(range(1, count + 1))
@@ -159,3 +159,22 @@ def test_progress_is_told(tmp_path: Path) -> None:
     with Worksheet() as worksheet:
         examine(path, ReadOptions(), PROFILES, worksheet, told.append)
     assert told == [3]
+
+
+def test_a_parquet_file_damaged_in_its_middle_is_refused(tmp_path: Path) -> None:
+    """Its schema can be read, its rows can not."""
+    frame = pl.DataFrame({"account": range(1, 5001), "amount": [str(n) for n in range(1, 5001)]})
+    path = parquet(tmp_path, frame)
+    data = bytearray(path.read_bytes())
+    data[4:400] = b"\xff" * 396
+    path.write_bytes(bytes(data))
+    with pytest.raises(RefusedError) as caught:
+        read(path, provider="clicksend", currency="USD")
+    assert caught.value.reason == "file_damaged"
+
+
+def test_a_parquet_file_without_rows_is_refused(tmp_path: Path) -> None:
+    """A schema is no batch."""
+    with pytest.raises(RefusedError) as caught:
+        read(parquet(tmp_path, FRAME.clear()))
+    assert caught.value.reason == "no_rows"
