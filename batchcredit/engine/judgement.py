@@ -9,6 +9,7 @@ from enum import Enum, auto
 
 from batchcredit.engine.wire import Exchange
 from batchcredit.providers.base import Answer, Judgement, Provider, Ruling
+from batchcredit.providers.cleaning import cleaned
 from batchcredit.transfer import Event, Outcome, Transfer
 
 
@@ -34,16 +35,15 @@ class Judged:
 
 def judge(provider: Provider, transfer: Transfer, exchange: Exchange) -> Judged:
     """What an exchange means for its transfer."""
-    if not exchange.sent:
-        return _unconnected(exchange)
     if exchange.answer is None:
-        return _doubt(exchange.problem, exchange.detail)
+        detail = cleaned(exchange.detail, provider.secrets)  # may quote bytes of the server
+        return _doubt(exchange.problem, detail) if exchange.sent else _unconnected(exchange, detail)
     return _judge_answer(provider, transfer, exchange.answer)
 
 
-def _unconnected(exchange: Exchange) -> Judged:
+def _unconnected(exchange: Exchange, detail: str) -> Judged:
     reason = "tls_untrusted" if exchange.untrusted else "unreachable"
-    outcome = Outcome(Event.RETRY, reason, message=exchange.detail)
+    outcome = Outcome(Event.RETRY, reason, message=detail)
     return Judged(Ending.UNCONNECTED, outcome, halts=exchange.untrusted)
 
 

@@ -323,6 +323,10 @@ class Ledger(LedgerReader):
         generation; how many. Only rows that were not credited, are not in doubt and have a reference may."""
 
     @abstractmethod
+    def place_results(self, batch: int, path: str) -> None:
+        """Remember where the results of a batch go."""
+
+    @abstractmethod
     def forget(self, batch: int) -> None:
         """Delete a batch of a test ledger."""
 

@@ -214,6 +214,10 @@ class SqliteLedger(SqliteSender, Ledger):
             raise DefectError(f"row {number} is not one that may be corrected", reason="defect")
         return 1
 
+    def place_results(self, batch: int, path: str) -> None:
+        with self._transaction():
+            self._change("UPDATE batch SET results = ? WHERE id = ?", path, batch)
+
     def forget(self, batch: int) -> None:
         if self.is_live():
             raise DefectError("a live ledger forgets nothing", reason="defect")

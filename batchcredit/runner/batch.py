@@ -14,7 +14,7 @@ from batchcredit.reader import Survey, Total, Worksheet, examine, write_invalid
 from batchcredit.runner import guard, lanes, overlap
 from batchcredit.runner.attendant import Attendant
 from batchcredit.runner.comparison import Comparison
-from batchcredit.runner.desk import Desk
+from batchcredit.runner.desk import Desk, Needed
 from batchcredit.runner.dispatch import Dispatch, Order, finish
 from batchcredit.runner.enrolment import (
     Target,
@@ -180,38 +180,50 @@ def _newest_unfinished(ledger: LedgerReader) -> BatchRecord:
 
 
 async def _go_on(dispatch: Dispatch, batch: BatchRecord, input_path: Path | None) -> Summary:
-    """Send what is left of a batch that the ledger has."""
+    """Send what is left of a batch that the ledger has; with nothing left, no provider is needed."""
     ledger, how = dispatch.ledger, dispatch.desk.how
     results = how.out.absolute() if how.out else Path(batch.results)
-    left = ledger.left(batch.id, rejected=how.rejected)
-    if not left:
+    if not ledger.left(batch.id, rejected=how.rejected):
         claim_path(results, input_path, batch.name, batch, ledger)
         return finish(ledger, batch, results, Speed(), how)
     since = overlap.window(dispatch.desk.settings.repeat_window_ms, batch.repeats_allowed_ms)
     found = overlap.survey_overlap(ledger, ledger.left_keys(batch.id, rejected=how.rejected), batch, since)
     overlap.refuse_repeats(found, how)
-    needed: dict[str, dict[str, Total]] = {}
-    for part in left:
-        needed.setdefault(part.profile, {})[part.currency] = Total(part.rows, part.amount)
-
-    def enrol(ids: Mapping[str, int]) -> BatchRecord:
-        for lane in ledger.batch_lanes(batch.id):
-            if lane.profile in ids and ids[lane.profile] != lane.lane.id:
-                ledger.change_lane(batch.id, lane.profile, ids[lane.profile])
-        return batch
-
-    return await dispatch.send(
-        Order(
-            name=batch.name,
-            batch=batch,
-            input_path=input_path,
-            results=results,
-            needed=needed,
-            warnings=overlap.waiting_note(found),
-            keys=lambda _: ledger.left_keys(batch.id, rejected=how.rejected),
-            enrol=enrol,
-        )
+    profiles = {lane.lane.id: lane.profile for lane in ledger.batch_lanes(batch.id)}
+    order = Order(
+        name=batch.name,
+        batch=batch,
+        input_path=input_path,
+        results=results,
+        needed=_left(ledger, batch, found, how),
+        waiting=frozenset(profiles[number] for number, _ in found.waiting.amounts),
+        warnings=overlap.waiting_note(found),
+        keys=lambda _: ledger.left_keys(batch.id, rejected=how.rejected),
+        enrol=lambda ids: _taken_up(ledger, batch, ids, results),
     )
+    return await dispatch.send(order)
+
+
+def _left(ledger: LedgerReader, batch: BatchRecord, found: overlap.Overlap, how: SendOptions) -> Needed:
+    """What is left of a batch, less what will be recognised, waits or is left out."""
+    profiles = {lane.lane.id: lane.profile for lane in ledger.batch_lanes(batch.id)}
+    needed: dict[str, dict[str, Total]] = {}
+    for part in ledger.left(batch.id, rejected=how.rejected):
+        needed.setdefault(part.profile, {})[part.currency] = Total(part.rows, part.amount)
+    for kind in (found.recognised, found.waiting, *([found.repeats] if how.skip_repeats else [])):
+        for (lane, currency), less in kind.amounts.items():
+            total = needed[profiles[lane]][currency]
+            needed[profiles[lane]][currency] = Total(total.rows - less.rows, total.amount - less.amount)
+    return needed
+
+
+def _taken_up(ledger: Ledger, batch: BatchRecord, ids: Mapping[str, int], results: Path) -> BatchRecord:
+    """The same batch, with lanes that were accepted anew and the place of its results."""
+    for lane in ledger.batch_lanes(batch.id):
+        if ids.get(lane.profile, lane.lane.id) != lane.lane.id:
+            ledger.change_lane(batch.id, lane.profile, ids[lane.profile])
+    ledger.place_results(batch.id, str(results))
+    return batch
 
 
 def _order(
@@ -232,6 +244,7 @@ def _order(
         input_path=given.path,
         results=results,
         needed=compared.needed,
+        waiting=compared.waiting,
         warnings=compared.warnings,
         keys=lambda ids: row_keys(worksheet, ids),
         enrol=enrolment.correct if batch else enrolment.enrol,

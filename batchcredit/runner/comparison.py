@@ -61,11 +61,18 @@ class Comparison:
         return (*notes, *overlap.waiting_note(found))
 
     @property
+    def waiting(self) -> frozenset[str]:
+        """The profiles with rows that are open elsewhere."""
+        lanes_waiting = {lane for lane, _ in self._overlap.waiting.amounts}
+        return frozenset(name for name, lane in self._ids.items() if lane in lanes_waiting)
+
+    @property
     def needed(self) -> Needed:
         """What is to be sent, by profile and currency."""
         if self._target.batch:
             return _needed_after(self._ledger, self._target.batch, self._target.changes)
-        left_out = [self._overlap.recognised, *([self._overlap.repeats] if self._how.skip_repeats else [])]
+        found = self._overlap
+        left_out = [found.recognised, found.waiting, *([found.repeats] if self._how.skip_repeats else [])]
         needed: dict[str, dict[str, Total]] = {}
         for (profile, currency), total in self._survey.totals.items():
             key = (self._ids.get(profile, 0), currency)

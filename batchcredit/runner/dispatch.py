@@ -20,16 +20,22 @@ from batchcredit.writer import claim_path, release_path, write_results
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to be sent. `enrol` makes or changes the batch once a person has agreed."""
+    """What is to be sent. `waiting` are the profiles with rows that are open elsewhere: they are not sent
+    now, but told why. `enrol` makes or changes the batch once a person has agreed."""
 
     name: str
     batch: BatchRecord | None
     input_path: Path | None
     results: Path
     needed: Needed
+    waiting: frozenset[str]
     warnings: tuple[str, ...]
     keys: Keys
     enrol: Callable[[Mapping[str, int]], BatchRecord]
+
+    def rows(self, profile: str) -> int:
+        """How many rows are to be sent through a profile."""
+        return sum(total.rows for total in self.needed[profile].values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,8 @@ class Dispatch:
         async with AsyncExitStack() as stack:
             try:
                 records = self._accepted(order)
-                opened = await self.desk.opened(records, stack)
+                busy = {name: records[name] for name in records if order.rows(name) or name in order.waiting}
+                opened = await self.desk.opened(busy, stack)
                 await self._agreed(order, opened)
             except BaseException:
                 release_path(order.results, self.ledger)
@@ -64,13 +71,13 @@ class Dispatch:
     async def _agreed(self, order: Order, opened: Sequence[Lane]) -> None:
         balances = await self.desk.probed(opened, order.needed, order.keys)
         for lane in opened:
-            lane.rows = sum(total.rows for total in order.needed[lane.profile].values())
+            lane.rows = order.rows(lane.profile)
         note, resumed = ledger_note(self.ledger), order.batch is not None
         plan = self.desk.plan(
             order.name, order.needed, balances, note, order.results, order.warnings, resumed=resumed
         )
         self.desk.attendant.show_plan(plan)
-        if not self.desk.how.yes and not self.desk.attendant.approve(plan):
+        if plan.rows and not self.desk.how.yes and not self.desk.attendant.approve(plan):
             raise RefusedError("not agreed to: nothing was sent, and nothing is kept", reason="not_approved")
 
     async def _send(self, batch: BatchRecord, opened: Sequence[Lane], results: Path) -> Summary:
@@ -84,8 +91,13 @@ class Dispatch:
             sending = Sending(self.ledger, batch, opened, how, self.desk.attendant)
             reason = await sending.run(live=self.desk.live)
         speed = Speed.of(opened, time.monotonic() - started)
-        self.ledger.end_run(run, batch.id, reason)
-        return finish(self.ledger, batch, results, speed, how)
+        with host.on_stop_signals(_ignore):  # nothing is sent any more, and the end should be written down
+            self.ledger.end_run(run, batch.id, reason)
+            return finish(self.ledger, batch, results, speed, how)
+
+
+def _ignore() -> None:
+    return None
 
 
 def finish(

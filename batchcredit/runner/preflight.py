@@ -13,6 +13,7 @@ from batchcredit.engine.wire import Exchange
 from batchcredit.errors import RefusedError
 from batchcredit.ledger.base import RowKey
 from batchcredit.providers.base import Answer, Balance, Client, ClientPage, Refusal, Request
+from batchcredit.providers.cleaning import cleaned
 from batchcredit.reader import Total
 from batchcredit.transfer import shortest
 
@@ -78,7 +79,7 @@ async def _asked(lane: Lane, request: Request, read: Callable[[Answer], T | Refu
         await lane.pace.turn()
         exchange = await lane.wire.exchange(request, lane.policy.timeout_s)
         if exchange.answer is None:
-            return _not_answered(exchange)
+            return _not_answered(exchange, lane)
         if exchange.answer.status != 429:
             return read(exchange.answer)
         wait_s = pause_s(exchange.answer.headers, pauses, datetime.now(UTC))
@@ -88,11 +89,12 @@ async def _asked(lane: Lane, request: Request, read: Callable[[Answer], T | Refu
     return Refusal("rate_limited", "the provider asks to slow down for longer than max_pause")
 
 
-def _not_answered(exchange: Exchange) -> Refusal:
+def _not_answered(exchange: Exchange, lane: Lane) -> Refusal:
+    detail = cleaned(exchange.detail, lane.provider.secrets)
     if exchange.untrusted:
-        message = f"the server's certificate does not verify: {exchange.detail}"
+        message = f"the server's certificate does not verify: {detail}"
         return Refusal("tls_untrusted", message, final=True)
-    return Refusal(exchange.problem, exchange.detail)
+    return Refusal(exchange.problem, detail)
 
 
 class ClientCheck:

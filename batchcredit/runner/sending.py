@@ -145,6 +145,7 @@ class Sending:
                 tasks.start_soon(self._show_progress)
                 await pipeline.run(budgets)
                 tasks.cancel_scope.cancel()
+        self._attendant.progress(self._lanes)  # the last rows ended since the last tick
         self._attendant.progress_ends()
 
     async def _show_progress(self) -> None:
