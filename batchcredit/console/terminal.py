@@ -92,9 +92,11 @@ class TerminalConsole(Console):
         self._out.print(Text(f"takes    {in_words(plan.seconds)} at the configured rate"))
 
     def _lanes(self, plan: Plan) -> Table:
-        table = Table("profile", "login", "host", box=None, header_style="dim")
+        table = Table(box=None, header_style="dim")
+        for title in ("profile", "login", "host"):
+            table.add_column(title, overflow="fold")  # whoever agrees to it has to see all of it
         for title in ("rows", "amount", "own balance", "after"):
-            table.add_column(title, justify="right")
+            table.add_column(title, justify="right", overflow="fold")
         for lane in plan.lanes:
             for currency, total in lane.totals.items():
                 own = lane.balance
