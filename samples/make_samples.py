@@ -25,7 +25,7 @@ REFUSED = {37: "1030404", 101: "1090403", 158: "unknown_shop", 207: "closed_salo
 
 def month_end() -> list[tuple[str, ...]]:
     """320 transfers of two providers, five of which the sandbox refuses."""
-    dice = random.Random(20250131)  # noqa: S311 - samples, the same every time
+    dice = random.Random(20250131)
     return [_transfer(number, dice) for number in range(320)]
 
 
@@ -43,7 +43,7 @@ def _transfer(number: int, dice: random.Random) -> tuple[str, ...]:
 
 def small() -> pl.DataFrame:
     """60 transfers with decimal amounts and no references."""
-    dice = random.Random(20250228)  # noqa: S311 - samples, the same every time
+    dice = random.Random(20250228)
     rows = [("clicksend", str(2000000 + n * 53), dice.randrange(100, 9000), "AUD") for n in range(1, 41)]
     rows += [("fastmessage", f"shop_{n:02}", dice.randrange(5000, 90000), "KES") for n in range(1, 21)]
     frame = pl.DataFrame(rows, schema=["provider", "account", "cents", "currency"], orient="row")
