@@ -37,7 +37,7 @@ rate = "100/s"
 #: The sandbox knows no client whose number ends in 0404 and so on: see make_samples.py.
 EXPECTED = {"credited": 315, "rejected": 5}
 
-SHOWN = ("row", "provider", "account", "amount", "currency", "status", "reason", "balance_after")
+SHOWN = ("provider", "account", "amount", "currency", "status", "reason", "balance_after")
 
 
 class UnexpectedError(Exception):
@@ -67,17 +67,17 @@ def _prepare() -> None:
 
 
 def _play() -> None:
-    _say("A month-end batch, 320 clients of two providers, both of them simulated on this machine:")
+    _say("A month-end batch: 320 clients of two providers, both simulated on this machine.")
     _run(("run", "samples/month_end.csv", "--sandbox", "--yes"), expected=1)
     _say("\nIts first rows, and the first that was refused, in the results file:")
     _show_rows(_results())
     _say("\nThe next command that it names tells who needs somebody:")
     _run(("show", "month_end", "--sandbox"), expected=0)
-    _say("\nA batch that went through a spreadsheet program. It is refused as a whole, before a cent moves:")
+    _say("\nA batch that went through a spreadsheet. It is refused before a cent moves:")
     _run(("check", "samples/accidents.csv", "--sandbox"), expected=2)
     _say(
-        "\nAs it should be: 315 of 320 clients are credited once, 5 are refused by the provider, and the bad "
-        "file\nwas stopped. To look around by hand:\n\n"
+        "\nAll as it should be: 315 of 320 clients are credited, each once; the provider refused 5;\n"
+        "and the bad file was stopped. To look around by hand:\n\n"
         "  cd .demo && export XDG_DATA_HOME=$PWD/data PATH=$PWD/../.venv/bin:$PATH\n"
         "  batchcredit run samples/month_end.csv --sandbox"
     )
