@@ -29,6 +29,7 @@ from batchcredit.errors import BatchcreditError
 from batchcredit.ledger.base import LaneIdentity
 from batchcredit.reader import Survey
 from batchcredit.runner.attendant import Trial
+from batchcredit.runner.lanes import host_of
 from batchcredit.runner.plan import Plan
 from batchcredit.runner.summary import Summary
 from batchcredit.transfer import STATUSES, Event
@@ -104,7 +105,7 @@ class TerminalConsole(Console):
                 table.add_row(
                     escape(lane.profile),
                     escape(lane.identity.login),
-                    escape(lane.identity.base_url.partition("://")[2]),
+                    escape(host_of(lane.identity.base_url)),
                     f"{total.rows}",
                     f"{_money(total.amount)} {currency}",
                     f"{_money(own.amount)} {own.currency}" if own else "not known",
@@ -257,4 +258,6 @@ def _known(amount: Decimal | None) -> str:
 
 
 def _money(amount: Decimal) -> str:
-    return f"{amount:,f}"
+    """With thousands, and no more zeros at the end than money has."""
+    whole, _, decimals = f"{amount:,f}".partition(".")
+    return f"{whole}.{decimals.rstrip('0'):0<2}"
