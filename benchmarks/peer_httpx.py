@@ -1,4 +1,4 @@
-"""The peer: what one writes by hand with httpx, a semaphore and aiolimiter. It has no ledger and no judgement.
+"""The peer: what one writes by hand with httpx, a semaphore and aiolimiter, without ledger and judgement.
 
 python -m benchmarks.peer_httpx BATCH BASE_URL CONCURRENCY
 """
