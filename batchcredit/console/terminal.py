@@ -27,8 +27,9 @@ from batchcredit.engine.lane import Lane, LaneState
 from batchcredit.engine.queue import Job
 from batchcredit.errors import BatchcreditError
 from batchcredit.ledger.base import LaneIdentity
-from batchcredit.reader import Survey
+from batchcredit.reader import Example, Survey
 from batchcredit.runner.attendant import Trial
+from batchcredit.runner.guard import at
 from batchcredit.runner.lanes import host_of
 from batchcredit.runner.plan import Plan
 from batchcredit.runner.summary import Summary
@@ -67,12 +68,9 @@ class TerminalConsole(Console):
 
     def show_survey(self, path: Path, survey: Survey) -> None:
         for word, problem in survey.problems.items():
-            self._out.print(Text.assemble((f"{word}: ", "bold red"), f"{problem.count} rows"))
+            self._out.print(Text.assemble((word, "bold red"), f" ({problem.count} {_rows(problem.count)})"))
             for example in problem.examples:
-                where = f"row {example.row}" + (f" (line {example.line})" if example.line else "")
-                what = f"account {example.account}, amount {example.amount}"
-                at_fault = f"{example.column} is {example.detail!r}" if example.column else ""
-                self._out.print(Text(f"  {where}: {what}; {at_fault}: {example.cure}"))
+                self._out.print(Text(f"  {_bad_row(example)}"))
             if problem.count > len(problem.examples):
                 self._out.print(f"  ... and {problem.count - len(problem.examples)} more")
 
@@ -210,6 +208,19 @@ class TerminalConsole(Console):
         self._out.print(Text.assemble(("batchcredit: ", "bold red"), str(error)), soft_wrap=True)
         if error.cure:
             self._out.print(Text.assemble(("  -> ", "bold"), error.cure), soft_wrap=True)
+
+
+def _rows(number: int) -> str:
+    return "row" if number == 1 else "rows"
+
+
+def _bad_row(example: Example) -> str:
+    """Where it is, what stands there with the cell at fault in quotes, and the cure."""
+    cells = {"account": example.account, "amount": example.amount}
+    if example.column:
+        cells[example.column] = repr(example.detail)
+    said = ", ".join(f"{name} {cell}" for name, cell in cells.items())
+    return f"{at(example.row, example.line)}: {said}. {example.cure}"
 
 
 def _advice(summary: Summary) -> list[str]:
