@@ -1,13 +1,16 @@
 """results, show, resolve, cancel: what the ledger knows, and a person's word on it."""
 
+import json
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from batchcredit.cli.flags import Common, Guarding, Note, Out, Sandbox, Sending, Yes, send_options
-from batchcredit.cli.session import console_of, end, put, settings_of
+from batchcredit.cli.session import console_of, end, put, settings_of, without_batch
 
 if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
     from batchcredit.ledger.base import ResultRow
 
 _COMMON = Common()
@@ -32,11 +35,14 @@ def show(batch: str = "", /, *, sandbox: Sandbox = False, common: Common = _COMM
     settings, how = settings_of(common), send_options("show", common, Guarding(sandbox=sandbox))
     if not batch:
         found = records.show_all(how, settings)
-        put(tables.batches_as_json(found) if common.json else tables.batches(found))
+        if common.json:
+            put(json.dumps(without_batch(batches=[summary.as_json() for _, summary in found])))
+        else:
+            put(tables.batches(found, settings.timezone))
         return 0
     view = records.show(batch, how, settings)
     if not common.json:
-        put(tables.batch(view))
+        put(tables.batch(view, settings.timezone))
     return end(view.summary, common, code=0)
 
 
@@ -59,16 +65,18 @@ def resolve(
     console = console_of(common)
     said = records.Verdict(batch, row, verdict, note, account, reference)
     how = send_options(f"resolve {batch}", common, Guarding(sandbox=sandbox), Sending(yes=yes))
-    summary = records.resolve(said, how, settings_of(common), _confirm_verdict)
+    settings = settings_of(common)
+    summary = records.resolve(
+        said, how, settings, lambda row, verdict: _confirm_verdict(row, verdict, settings.timezone)
+    )
     console.note(f"row {row} is resolved as {verdict}")
     return end(summary, common, console, code=0)
 
 
-def _confirm_verdict(row: "ResultRow", verdict: str) -> bool:
-    from batchcredit import host
-    from batchcredit.console.base import agreed
+def _confirm_verdict(row: "ResultRow", verdict: str, zone: "ZoneInfo") -> bool:
+    from batchcredit.console.base import agreed, local_time
 
-    sent = host.iso(row.sent_ms) if row.sent_ms else "never"
+    sent = local_time(row.sent_ms, zone) or "never"
     return agreed(
         f"Row {row.row}: account {row.account}, {row.amount} {row.currency}, last sent {sent}. "
         f"Resolve it as {verdict}?"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from batchcredit.cli.flags import Common
-from batchcredit.cli.session import in_loop, put, settings_of
+from batchcredit.cli.session import in_loop, put, settings_of, without_batch
 from batchcredit.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -24,11 +24,10 @@ def list_(*, common: Common = _COMMON) -> int:
     from batchcredit.providers import registry
 
     settings, installed = settings_of(common), registry.installed()
-    put(
-        tables.providers_as_json(installed, settings)
-        if common.json
-        else tables.providers(installed, settings)
-    )
+    if common.json:
+        put(json.dumps(without_batch(**tables.providers_as_json(installed, settings))))
+    else:
+        put(tables.providers(installed, settings))
     return 0
 
 
@@ -41,11 +40,7 @@ def probe(name: str, /, *, common: Common = _COMMON) -> int:
     found = in_loop(lambda: probing.test(name, settings))
     balance = f"{found.balance.amount} {found.balance.currency}".strip() if found.balance else ""
     if common.json:
-        put(
-            json.dumps(
-                {"schema": 1, "profile": name, "login": found.login, "balance": balance, "exit_code": 0}
-            )
-        )
+        put(json.dumps(without_batch(profile=name, login=found.login, balance=balance)))
     else:
         said = f"own balance {balance}" if balance else found.note
         put(f"{name}: {found.login} at {found.base_url}: {said}")
@@ -73,7 +68,10 @@ def sandbox(
     settings = _sandbox_settings(seed, fault, set)
 
     def ready(address: SandboxAddress) -> None:
-        put(tables.sandbox_as_json(address) if common.json else tables.sandbox(address))
+        if common.json:
+            put(json.dumps(without_batch(**tables.sandbox_as_json(address))))
+        else:
+            put(tables.sandbox(address))
 
     serve(settings, port, ready)
     return 0

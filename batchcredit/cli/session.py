@@ -65,20 +65,25 @@ def end(
     return exit_code
 
 
-def error_as_json(error: "BatchcreditError") -> dict[str, Any]:
-    """The same keys as at a good end, with what went wrong."""
+def without_batch(**known: Any) -> dict[str, Any]:
+    """The keys of `--json` where there is no batch to speak of, and what the command knows instead."""
     return {
         "schema": 1,
         "batch": None,
         "rows": 0,
         "counts": {},
-        "reasons": {error.reason: 1},
+        "reasons": {},
         "amounts": {},
         "results": None,
         "seconds": 0.0,
         "rows_per_s": 0.0,
         "latency_ms": {"p50": None, "p95": None, "p99": None},
-        "exit_code": error.exit_code,
+        "exit_code": 0,
         "next": None,
-        "error": {"reason": error.reason, "message": str(error), "cure": error.cure},
-    }
+    } | known
+
+
+def error_as_json(error: "BatchcreditError") -> dict[str, Any]:
+    """The same keys as at a good end, with what went wrong."""
+    said = {"reason": error.reason, "message": str(error), "cure": error.cure}
+    return without_batch(reasons={error.reason: 1}, exit_code=error.exit_code, error=said)

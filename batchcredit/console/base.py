@@ -2,7 +2,9 @@
 
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
+from zoneinfo import ZoneInfo
 
 from batchcredit.errors import BatchcreditError, RefusedError
 from batchcredit.runner.attendant import Attendant
@@ -70,6 +72,13 @@ def spoken(command: Sequence[str]) -> str:
     import shlex
 
     return shlex.join(command)
+
+
+def local_time(ms: int | None, zone: ZoneInfo) -> str:
+    """A moment in the operator's time zone, which is shown; "" where there is none."""
+    if ms is None:
+        return ""
+    return datetime.fromtimestamp(ms / 1000, zone).strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
 def in_words(seconds: float) -> str:

@@ -1,15 +1,14 @@
 """Data for stdout: what `show`, `providers` and `sandbox` answer, as tables or as JSON."""
 
 import io
-import json
 from collections.abc import Iterable, Mapping, Sequence
+from zoneinfo import ZoneInfo
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from batchcredit import host
-from batchcredit.console.base import spoken
+from batchcredit.console.base import local_time, spoken
 from batchcredit.ledger.base import BatchLane, BatchRecord, ResultRow
 from batchcredit.runner.records import BatchView
 from batchcredit.runner.summary import Summary
@@ -37,29 +36,24 @@ def _counts(summary: Summary) -> str:
     return ", ".join(f"{summary.counts[name]} {name}" for name in STATUSES if summary.counts.get(name))
 
 
-def batches(found: Sequence[tuple[BatchRecord, Summary]]) -> str:
+def batches(found: Sequence[tuple[BatchRecord, Summary]], zone: ZoneInfo) -> str:
     """All batches, newest first."""
     if not found:
         return "this ledger has no batch"
     rows = (
-        (batch.name, host.iso(batch.created_ms)[:16], f"{batch.rows}", _counts(summary), batch.source)
+        (batch.name, local_time(batch.created_ms, zone), f"{batch.rows}", _counts(summary), batch.source)
         for batch, summary in found
     )
-    return _text(_table(("batch", "enrolled (UTC)", "rows", "status", "from"), rows))
+    return _text(_table(("batch", "enrolled", "rows", "status", "from"), rows))
 
 
-def batches_as_json(found: Sequence[tuple[BatchRecord, Summary]]) -> str:
-    """The same, each with the keys of `--json`."""
-    return json.dumps({"schema": 1, "batches": [summary.as_json() for _, summary in found], "exit_code": 0})
-
-
-def batch(view: BatchView) -> str:
+def batch(view: BatchView, zone: ZoneInfo) -> str:
     """One batch: where it stands and who needs somebody."""
     known, summary = view.batch, view.summary
-    finished = host.iso(known.finished_ms) if known.finished_ms else "not yet"
+    finished = local_time(known.finished_ms, zone) or "not yet"
     head = [
         f"batch    {known.name}: {known.rows} rows from {known.source}",
-        f"enrolled {host.iso(known.created_ms)}, finished {finished}",
+        f"enrolled {local_time(known.created_ms, zone)}, finished {finished}",
         f"status   {_counts(summary)}",
     ]
     head += map(_lane, view.lanes)
@@ -68,8 +62,8 @@ def batch(view: BatchView) -> str:
     head.append(f"results  {known.results}")
     parts: list[Table | str] = ["\n".join(head)]
     if view.rows:
-        titles = ("row", "status", "reason", "account", "amount", "currency", "sent (UTC)", "message")
-        parts += ["", _table(titles, map(_row, view.rows)), *_how_to_resolve(view)]
+        titles = ("row", "status", "reason", "account", "amount", "currency", "sent", "message")
+        parts += ["", _table(titles, (_row(row, zone) for row in view.rows)), *_how_to_resolve(view)]
     if summary.next and summary.next[1] != "show":
         parts.append(f"next     {spoken(summary.next)}")
     return _text(*parts)
@@ -81,8 +75,8 @@ def _lane(lane: BatchLane) -> str:
     return f"lane     {lane.profile}: {identity.login} at {identity.base_url}{halted}"
 
 
-def _row(row: ResultRow) -> tuple[str, ...]:
-    sent = host.iso(row.sent_ms)[:19] if row.sent_ms else ""
+def _row(row: ResultRow, zone: ZoneInfo) -> tuple[str, ...]:
+    sent = local_time(row.sent_ms, zone)
     status, reference = STATUS[row.state], row.reference or ""
     account = f"{row.account} ({reference})" if reference else row.account
     return f"{row.row}", status, row.reason, account, row.amount, row.currency, sent, row.message
@@ -114,13 +108,13 @@ def providers(installed: Mapping[str, str], settings: Settings) -> str:
     return _text(adapters, "", profiles, source) if settings.profiles else _text(adapters, "", source)
 
 
-def providers_as_json(installed: Mapping[str, str], settings: Settings) -> str:
+def providers_as_json(installed: Mapping[str, str], settings: Settings) -> dict[str, object]:
     """The same; no secret is part of it."""
     profiles = [
         {"name": name, "kind": profile.kind, "login": profile.login, "base_url": profile.base_url}
         for name, profile in settings.profiles.items()
     ]
-    return json.dumps({"schema": 1, "adapters": dict(installed), "profiles": profiles, "exit_code": 0})
+    return {"adapters": dict(installed), "profiles": profiles}
 
 
 def sandbox(address: SandboxAddress) -> str:
@@ -142,13 +136,10 @@ apikey = "sandbox"
 # what was executed: {address.control_url}/book"""
 
 
-def sandbox_as_json(address: SandboxAddress) -> str:
+def sandbox_as_json(address: SandboxAddress) -> dict[str, str]:
     """The addresses."""
-    return json.dumps(
-        {
-            "schema": 1,
-            "clicksend": address.clicksend_url,
-            "fastmessage": address.fastmessage_url,
-            "control": address.control_url,
-        }
-    )
+    return {
+        "clicksend": address.clicksend_url,
+        "fastmessage": address.fastmessage_url,
+        "control": address.control_url,
+    }

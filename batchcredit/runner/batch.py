@@ -185,7 +185,7 @@ async def _go_on(dispatch: Dispatch, batch: BatchRecord, input_path: Path | None
     results = how.out.absolute() if how.out else Path(batch.results)
     if not ledger.left(batch.id, rejected=how.rejected):
         claim_path(results, input_path, batch.name, batch, ledger)
-        return finish(ledger, batch, results, Speed(), how)
+        return finish(ledger, batch, results, Speed(), dispatch.desk)
     since = overlap.window(dispatch.desk.settings.repeat_window_ms, batch.repeats_allowed_ms)
     found = overlap.survey_overlap(ledger, ledger.left_keys(batch.id, rejected=how.rejected), batch, since)
     overlap.refuse_repeats(found, how)

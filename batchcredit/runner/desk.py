@@ -1,5 +1,6 @@
 """What a command that faces providers has at hand: settings, profiles, a person, a way to open lanes."""
 
+import os
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -16,6 +17,9 @@ from batchcredit.runner.options import SendOptions
 from batchcredit.runner.plan import LanePlan, LedgerNote, Plan, seconds_needed
 from batchcredit.sandbox.process import sandbox_process
 from batchcredit.settings import Profile, Settings, with_sandbox
+
+#: Where other programs find a proxy; here one is set by the profile that needs it, or not at all.
+PROXY_VARIABLES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
 
 #: Rows and amount by profile and currency.
 Needed = Mapping[str, Mapping[str, Total]]
@@ -40,9 +44,17 @@ class Desk:
         if self.how.sandbox:
             address = stack.enter_context(sandbox_process())
             known = {name: with_sandbox(known[name], address.base_url(known[name].kind)) for name in records}
+        self._tell_of_proxies()
         opened = lanes.opened(records, known, self.settings, random.SystemRandom())
         stack.push_async_callback(lanes.close_all, opened)
         return opened
+
+    def _tell_of_proxies(self) -> None:
+        ignored = [name for name in PROXY_VARIABLES if os.environ.get(name)]
+        if ignored and self.live:
+            self.attendant.note(
+                f"{', '.join(ignored)} of the environment is not used; a profile can set proxy"
+            )
 
     async def probed(self, opened: Sequence[Lane], needed: Needed, keys: Keys) -> dict[str, Balance]:
         """Own balances by profile; a lane or client that can't be right refuses the batch."""

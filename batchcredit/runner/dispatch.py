@@ -12,7 +12,6 @@ from batchcredit.errors import RefusedError
 from batchcredit.ledger.base import BatchRecord, LaneRecord, Ledger, LedgerReader
 from batchcredit.runner import lanes
 from batchcredit.runner.desk import Desk, Keys, Needed, ledger_note
-from batchcredit.runner.options import SendOptions
 from batchcredit.runner.sending import Sending, one_error
 from batchcredit.runner.summary import Speed, Summary, summarise
 from batchcredit.writer import claim_path, release_path, write_results
@@ -93,16 +92,16 @@ class Dispatch:
         speed = Speed.of(opened, time.monotonic() - started)
         with host.on_stop_signals(_ignore):  # nothing is sent any more, and the end should be written down
             self.ledger.end_run(run, batch.id, reason)
-            return finish(self.ledger, batch, results, speed, how)
+            return finish(self.ledger, batch, results, speed, self.desk)
 
 
 def _ignore() -> None:
     return None
 
 
-def finish(
-    ledger: LedgerReader, batch: BatchRecord, results: Path, speed: Speed, how: SendOptions
-) -> Summary:
+def finish(ledger: LedgerReader, batch: BatchRecord, results: Path, speed: Speed, desk: Desk) -> Summary:
     """Write the results file and sum up."""
     written = write_results(ledger, batch, results)
-    return summarise(ledger, batch, written, speed, how.again)
+    if written != results:
+        desk.attendant.warn(f"{results} is held open by another program; the results are in {written}")
+    return summarise(ledger, batch, written, speed, desk.how.again)

@@ -31,13 +31,19 @@ TOLERANCE = Decimal("0.01")
 class _Stop:
     """Signals: the first ends the taking of rows, the second ends everything at once."""
 
+    say: Callable[[str], None]
     asked: bool = False
     pipeline: Pipeline | None = None
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
 
     def __call__(self) -> None:
         if self.asked:
+            self.say("stopped at once: what was in flight is in doubt")
             self.scope.cancel()
+        else:
+            self.say(
+                "stopping: what is in flight is heard out; once more stops at once and leaves it in doubt"
+            )
         self.asked = True
         if self.pipeline:
             self.pipeline.stop()
@@ -59,7 +65,7 @@ class Sending:
         self._lanes = lanes
         self._how = how
         self._attendant = attendant
-        self._stop = _Stop()
+        self._stop = _Stop(attendant.warn)
 
     async def run(self, *, live: bool) -> str:
         """Send; the reason why rows were left, `stopped`, `limit`, `canary`, or ""."""
@@ -138,6 +144,7 @@ class Sending:
     async def _send(
         self, budgets: Sequence[Budget], listener: Callable[[Lane, Job, Judged, int], None] | None
     ) -> None:
+        self._stop.scope = anyio.CancelScope()
         with host.on_stop_signals(self._stop), self._stop.scope:
             async with open_journal(self._ledger) as journal, anyio.create_task_group() as tasks:
                 pipeline = Pipeline(self._batch.id, self._lanes, journal, listener)
