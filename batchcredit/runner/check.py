@@ -14,7 +14,7 @@ from batchcredit.runner.attendant import Attendant
 from batchcredit.runner.batch import amounts, examined, ledger_url, refuse_kind
 from batchcredit.runner.comparison import Comparison
 from batchcredit.runner.desk import Desk, Needed, ledger_note
-from batchcredit.runner.enrolment import Target, default_name, identify, row_keys
+from batchcredit.runner.enrolment import Target, batch_name, identify, row_keys
 from batchcredit.runner.options import InputOptions, SendOptions
 from batchcredit.runner.plan import LedgerNote, Plan
 from batchcredit.runner.summary import Speed, Summary
@@ -82,8 +82,7 @@ class Check:
 
     def _compared(self) -> tuple[Target, Needed, tuple[str, ...]]:
         if self.ledger is None:
-            name = self.given.batch or default_name(self.given.path, self.survey.content)
-            return Target(name), _all_of(self.survey), ()
+            return Target(batch_name(self.given, self.survey.content)), _all_of(self.survey), ()
         refuse_kind(self.ledger, live=self.desk.live)
         window_ms = self.desk.settings.repeat_window_ms
         target = identify(self.ledger, self.given, self.survey, self.worksheet, window_ms)

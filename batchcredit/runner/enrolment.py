@@ -36,7 +36,7 @@ def identify(
         same = ledger.batches_of(survey.content)
         if same:
             return Target(same[0].name, _still_open(same[0], repeat_window_ms))
-    name = given.batch or default_name(given.path, survey.content)
+    name = batch_name(given, survey.content)
     known = find_exact(ledger, name)
     if known is None:
         return Target(name)
@@ -45,14 +45,20 @@ def identify(
     return Target(name, known, tuple(correction.changes(ledger, known, worksheet, given.path)))
 
 
-def find_exact(ledger: LedgerReader, name: str) -> BatchRecord | None:
-    """The batch of exactly this name."""
+def batch_name(given: InputOptions, content: bytes) -> str:
+    """The name that a new batch of this file would have; a RefusedError for one that no file could have."""
+    name = default_name(given.path, content) if given.batch is None else given.batch
     if not NAME.fullmatch(name):
         raise RefusedError(
             f"{name!r} is no name for a batch",
             reason="usage",
             cure="up to 100 letters, digits, points, dashes and underscores, a letter or digit first",
         )
+    return name
+
+
+def find_exact(ledger: LedgerReader, name: str) -> BatchRecord | None:
+    """The batch of exactly this name."""
     return next((batch for batch in ledger.batches(name) if batch.name == name), None)
 
 
