@@ -1,6 +1,5 @@
 """A batch in front of the providers: lanes, preflight, plan, question, and then the sending."""
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -85,11 +84,10 @@ class Dispatch:
         skip_since_ms = now_ms - settings.repeat_window_ms if how.skip_repeats else None
         run = self.ledger.begin_run(batch.id, approved_ms, skip_since_ms, rejected=how.rejected)
         self.ledger.guard(batch.id, settings.caps, settings.repeat_window_ms)
-        started = time.monotonic()
+        sending = Sending(self.ledger, batch, opened, how, self.desk.attendant)
         with one_error():
-            sending = Sending(self.ledger, batch, opened, how, self.desk.attendant)
             reason = await sending.run(live=self.desk.live)
-        speed = Speed.of(opened, time.monotonic() - started)
+        speed = Speed.of(opened, sending.seconds)
         with host.on_stop_signals(_ignore):  # nothing is sent any more, and the end should be written down
             self.ledger.end_run(run, batch.id, reason)
             return finish(self.ledger, batch, results, speed, self.desk)

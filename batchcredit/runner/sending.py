@@ -1,5 +1,6 @@
 """The rows of one batch on their way: first rows, the rest, signals, and what is written down at the end."""
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -66,6 +67,7 @@ class Sending:
         self._how = how
         self._attendant = attendant
         self._stop = _Stop(attendant.warn)
+        self.seconds = 0.0  # spent sending, without the time in which somebody was asked
 
     async def run(self, *, live: bool) -> str:
         """Send; the reason why rows were left, `stopped`, `limit`, `canary`, or ""."""
@@ -112,7 +114,7 @@ class Sending:
             trials[lane.profile, job.transfer.row] = _trial(lane, job, judged, before.get(lane.profile))
 
         await self._send(budgets, hear)
-        return list(trials.values())
+        return [trials[key] for key in sorted(trials)]
 
     async def _client_before(self, lane: Lane) -> Client | None:
         """What the client of the first row has, where the provider can be asked."""
@@ -145,6 +147,7 @@ class Sending:
         self, budgets: Sequence[Budget], listener: Callable[[Lane, Job, Judged, int], None] | None
     ) -> None:
         self._stop.scope = anyio.CancelScope()
+        started = time.monotonic()
         with host.on_stop_signals(self._stop), self._stop.scope:
             async with open_journal(self._ledger) as journal, anyio.create_task_group() as tasks:
                 pipeline = Pipeline(self._batch.id, self._lanes, journal, listener)
@@ -153,6 +156,7 @@ class Sending:
                 await pipeline.run(budgets)
                 tasks.cancel_scope.cancel()
         self._attendant.progress(self._lanes)  # the last rows ended since the last tick
+        self.seconds += time.monotonic() - started
         self._attendant.progress_ends()
 
     async def _show_progress(self) -> None:
