@@ -15,12 +15,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 #: Where a lock or a write-ahead log can't be trusted (sqlite.org/wal.html).
 NETWORK_FILE_SYSTEMS = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ncpfs", "9p", "ceph", "glusterfs", "lustre", "webdav"}
     | {"fuse.sshfs", "fuse.glusterfs", "fuse.s3fs", "fuse.rclone", "fuse.davfs", "fuse.juicefs", "afpfs"}
 )
+
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 MOUNTS = Path("/proc/self/mounts")
 
@@ -95,13 +98,40 @@ def sync_folder(folder: Path) -> None:
 
 @contextlib.contextmanager
 def on_stop_signals(call: Callable[[], None]) -> Iterator[None]:
-    """Within the running event loop, SIGINT and SIGTERM call `call` instead of ending the process."""
+    """Within the running event loop, SIGINT and SIGTERM call `call` instead of ending the process.
+
+    The loop calls it, so what does not wait is not disturbed.
+    """
     loop = asyncio.get_running_loop()
-    signals = (signal.SIGINT, signal.SIGTERM)
-    for number in signals:
-        loop.add_signal_handler(number, call)
+    with _kept_handlers():
+        for number in _STOP_SIGNALS:
+            loop.add_signal_handler(number, call)
+        try:
+            yield
+        finally:
+            for number in _STOP_SIGNALS:
+                loop.remove_signal_handler(number)
+
+
+@contextlib.contextmanager
+def interrupted_by_stop_signals() -> Iterator[None]:
+    """SIGINT and SIGTERM raise KeyboardInterrupt at once, in an event loop too, whose own handler would wait
+    for the next await while a person is asked or a large file is read."""
+    with _kept_handlers():
+        for number in _STOP_SIGNALS:
+            signal.signal(number, _interrupt)
+        yield
+
+
+@contextlib.contextmanager
+def _kept_handlers() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in _STOP_SIGNALS}
     try:
         yield
     finally:
-        for number in signals:
-            loop.remove_signal_handler(number)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt

@@ -6,11 +6,13 @@ because what decides is whether the writing of the request began.
 """
 
 import itertools
+import re
 import ssl
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterable, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, cast
 
@@ -30,6 +32,30 @@ IDLE_S = 2.0
 SENDERS_PER_POOL = 8
 
 _WRITING = ".send_request_headers.started"
+_DIALLED = "connection.connect_tcp.complete"
+
+#: httpcore has no public way to ask what its parser holds.
+_PARSER = attrgetter("stream._httpcore_stream._stream._connection._h11_state")
+
+#: What h11 quotes of a request or an answer, which may hold secrets.
+_QUOTED = re.compile(r"[\s:]*(?:bytearray\()?b(['\"]).*", re.DOTALL)
+
+#: What an exchange that goes wrong may raise in httpx and below it.
+_ERRORS = (
+    httpx.HTTPError,
+    httpx.InvalidURL,
+    anyio.BrokenResourceError,
+    anyio.ClosedResourceError,
+    ssl.SSLError,
+    UnicodeError,
+    OSError,
+)
+
+Departs = Callable[[], Awaitable[None]]
+
+
+async def at_once() -> None:
+    """Nothing holds a request up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +73,11 @@ class Wire(ABC):
     """HTTP to one base_url."""
 
     @abstractmethod
-    async def exchange(self, request: Request, timeout_s: float) -> Exchange:
-        """Send once and hear the answer out, within `timeout_s` for all of it. Raises nothing of its own."""
+    async def exchange(self, request: Request, timeout_s: float, departs: Departs = at_once) -> Exchange:
+        """Send once and hear the answer out, within `timeout_s` for all of it. Raises nothing of its own.
+
+        `departs` is awaited when a connection stands, as the last thing before the first byte.
+        """
 
     @abstractmethod
     async def aclose(self) -> None: ...
@@ -58,11 +87,22 @@ class Wire(ABC):
 class _Trace:
     """What httpcore tells while an exchange goes on; a CONNECT to a proxy is no request of ours."""
 
+    departs: Departs
     writing: bool = False
+    _dialled: Any = None
 
     async def __call__(self, event: str, info: dict[str, Any]) -> None:
         if event.endswith(_WRITING) and info["request"].method != b"CONNECT":
+            await self.departs()
             self.writing = True
+        elif event == _DIALLED:
+            self._dialled = info["return_value"]
+
+    async def hang_up(self) -> None:
+        """Close what was dialled: httpcore forgets a connection that is cancelled in its TLS handshake."""
+        if self._dialled:
+            with anyio.CancelScope(shield=True):
+                await self._dialled.aclose()
 
 
 @dataclass(slots=True)
@@ -88,19 +128,30 @@ class HttpxWire(Wire):
             verify=trust, limits=limits, retries=0, trust_env=False, proxy=self.proxy
         )
 
-    async def exchange(self, request: Request, timeout_s: float) -> Exchange:
-        trace = _Trace()
-        with anyio.move_on_after(timeout_s):
-            try:
-                return await self._exchange(request, trace, timeout_s)
-            except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError) as error:
-                return _broken(error, trace.writing)
-        return Exchange(trace.writing, problem="timeout", detail=f"no whole answer within {timeout_s:g} s")
+    async def exchange(self, request: Request, timeout_s: float, departs: Departs = at_once) -> Exchange:
+        trace, exchange = _Trace(departs), None
+        try:
+            with anyio.move_on_after(timeout_s):
+                exchange = await self._tried(request, trace, timeout_s)
+        finally:
+            if exchange is None or exchange.answer is None:
+                await trace.hang_up()
+        return exchange or Exchange(
+            trace.writing, problem="timeout", detail=f"no whole answer within {timeout_s:g} s"
+        )
+
+    async def _tried(self, request: Request, trace: _Trace, timeout_s: float) -> Exchange:
+        try:
+            return await self._exchange(request, trace, timeout_s)
+        except _ERRORS as error:
+            return _broken(error, trace.writing)
 
     async def _exchange(self, request: Request, trace: _Trace, timeout_s: float) -> Exchange:
         response = await next(self._pools).handle_async_request(self._outgoing(request, trace, timeout_s))
         try:
             body = await _read(cast("AsyncIterable[bytes]", response.stream))
+            if body is not None and _is_followed(response):
+                await response.extensions["network_stream"].aclose()
         finally:
             await response.aclose()
         if body is None:
@@ -134,12 +185,32 @@ async def _read(stream: AsyncIterable[bytes]) -> bytes | None:
     return bytes(body)
 
 
+def _is_followed(response: httpx.Response) -> bool:
+    """Whether bytes came behind the answer, which would be heard as the answer to the next request."""
+    try:
+        held, _ = _PARSER(response).trailing_data
+    except AttributeError:
+        return True
+    return bool(held) or _tls_holds_more(response.extensions["network_stream"].get_extra_info("ssl_object"))
+
+
+def _tls_holds_more(tls: ssl.SSLObject | None) -> bool:
+    try:
+        return tls is not None and tls.read(1) is not None
+    except ssl.SSLWantReadError:
+        return False
+    except ssl.SSLError:
+        return True
+
+
 def _broken(error: Exception, writing: bool) -> Exchange:
     untrusted = not writing and _has_cause(error, ssl.SSLCertVerificationError)
-    detail = str(error) or type(error).__name__
-    return Exchange(
-        writing, problem="lost_answer" if writing else "unreachable", detail=detail, untrusted=untrusted
-    )
+    problem = "lost_answer" if writing else "unreachable"
+    return Exchange(writing, problem=problem, detail=_told(error), untrusted=untrusted)
+
+
+def _told(error: Exception) -> str:
+    return _QUOTED.sub("", str(error)) or type(error).__name__
 
 
 def _has_cause(error: BaseException | None, kind: type[BaseException]) -> bool:

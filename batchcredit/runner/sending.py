@@ -29,7 +29,7 @@ TOLERANCE = Decimal("0.01")
 
 
 @dataclass(slots=True)
-class _Stop:
+class Stop:
     """Signals: the first ends the taking of rows, the second ends everything at once."""
 
     say: Callable[[str], None]
@@ -60,13 +60,14 @@ class Sending:
         lanes: Sequence[Lane],
         how: SendOptions,
         attendant: Attendant,
+        stop: Stop,
     ) -> None:
         self._ledger = ledger
         self._batch = batch
         self._lanes = lanes
         self._how = how
         self._attendant = attendant
-        self._stop = _Stop(attendant.warn)
+        self._stop = stop
         self.seconds = 0.0  # spent sending, without the time in which somebody was asked
 
     async def run(self, *, live: bool) -> str:
@@ -136,22 +137,31 @@ class Sending:
             names = {lane.profile for lane in unproven}
             agreed = credited and all(trial.adds_up for trial in trials if trial.profile in names)
         else:
-            agreed = self._attendant.go_on(trials)
+            agreed = self._asked_to_go_on(trials)
         if agreed:
             for lane in unproven:
                 if any(trial.profile == lane.profile and trial.status == "credited" for trial in trials):
                     self._ledger.prove_lane(lane.record.id)
         return agreed
 
+    def _asked_to_go_on(self, trials: Sequence[Trial]) -> bool:
+        try:
+            with host.interrupted_by_stop_signals():
+                return self._attendant.go_on(trials)
+        except KeyboardInterrupt:
+            return False
+
     async def _send(
         self, budgets: Sequence[Budget], listener: Callable[[Lane, Job, Judged, int], None] | None
     ) -> None:
         self._stop.scope = anyio.CancelScope()
         started = time.monotonic()
-        with host.on_stop_signals(self._stop), self._stop.scope:
+        with self._stop.scope:
             async with open_journal(self._ledger) as journal, anyio.create_task_group() as tasks:
                 pipeline = Pipeline(self._batch.id, self._lanes, journal, listener)
                 self._stop.pipeline = pipeline
+                if self._stop.asked:
+                    pipeline.stop()
                 tasks.start_soon(self._show_progress)
                 await pipeline.run(budgets)
                 tasks.cancel_scope.cancel()

@@ -19,7 +19,7 @@ from batchcredit.settings.values import is_loopback
 from batchcredit.settings.values import rate as read_rate
 
 _STAND_IN = "sandbox"
-_SECRET_STAND_IN = "rehearsal"  # another word, because secrets are struck out of messages
+_REHEARSAL_KEY = "rehearsal"  # another word, because secrets are struck out of messages
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ def without_secrets(adapter: type[Provider], own: Mapping[str, Any]) -> dict[str
     secrets = secret_keys(adapter.settings)
     files = {f"{key}_file" for key in secrets}
     kept = {key: value for key, value in own.items() if key not in secrets | files}
-    return kept | {key: SecretStr(_SECRET_STAND_IN) for key in secrets}
+    return kept | {key: SecretStr(_REHEARSAL_KEY) for key in secrets}
 
 
 def with_sandbox(profile: Profile, base_url: str) -> Profile:
