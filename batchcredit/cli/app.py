@@ -1,14 +1,13 @@
 """The commands together, and what becomes of an error."""
 
 import json
-import signal
 import traceback
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import NoReturn
 
 from cyclopts import App, CycloptsError
 
+from batchcredit import host
 from batchcredit.cli import ledgers, transfers
 from batchcredit.cli.flags import Common
 from batchcredit.cli.providers import providers, sandbox
@@ -36,9 +35,9 @@ app.command(sandbox)
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; its exit code, as the contract says."""
-    signal.signal(signal.SIGTERM, _interrupt)
     try:
-        found = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        with host.interrupted_by_stop_signals():
+            found = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except BatchcreditError as error:
         return _failed(error, arguments)
     except CycloptsError as error:
@@ -49,10 +48,6 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:
         return _failed(_defect(error), arguments)
     return found if isinstance(found, int) else 0
-
-
-def _interrupt(*_: object) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 def _failed(error: BatchcreditError, arguments: Sequence[str]) -> int:

@@ -11,7 +11,7 @@ from batchcredit.errors import RefusedError
 from batchcredit.ledger.base import BatchRecord, LaneRecord, Ledger, LedgerReader
 from batchcredit.runner import lanes
 from batchcredit.runner.desk import Desk, Keys, Needed, ledger_note
-from batchcredit.runner.sending import Sending, one_error
+from batchcredit.runner.sending import Sending, Stop, one_error
 from batchcredit.runner.summary import Speed, Summary, summarise
 from batchcredit.writer import claim_path, release_path, write_results
 
@@ -55,8 +55,10 @@ class Dispatch:
             except BaseException:
                 release_path(order.results, self.ledger)
                 raise
-            batch = order.enrol({name: record.id for name, record in records.items()})
-            return await self._send(batch, opened, order.results)
+            stop = Stop(self.desk.attendant.warn)
+            with host.on_stop_signals(stop):  # from here on the end is written down, whatever comes
+                batch = order.enrol({name: record.id for name, record in records.items()})
+                return await self._send(batch, opened, order.results, stop)
 
     def _accepted(self, order: Order) -> dict[str, LaneRecord]:
         desk = self.desk
@@ -78,23 +80,18 @@ class Dispatch:
         if plan.rows and not self.desk.how.yes and not self.desk.attendant.approve(plan):
             raise RefusedError("not agreed to: nothing was sent, and nothing is kept", reason="not_approved")
 
-    async def _send(self, batch: BatchRecord, opened: Sequence[Lane], results: Path) -> Summary:
+    async def _send(self, batch: BatchRecord, opened: Sequence[Lane], results: Path, stop: Stop) -> Summary:
         how, settings, now_ms = self.desk.how, self.desk.settings, host.now_ms()
         approved_ms = now_ms if how.allow_repeat else 0
         skip_since_ms = now_ms - settings.repeat_window_ms if how.skip_repeats else None
         run = self.ledger.begin_run(batch.id, approved_ms, skip_since_ms, rejected=how.rejected)
         self.ledger.guard(batch.id, settings.caps, settings.repeat_window_ms)
-        sending = Sending(self.ledger, batch, opened, how, self.desk.attendant)
+        sending = Sending(self.ledger, batch, opened, how, self.desk.attendant, stop)
         with one_error():
             reason = await sending.run(live=self.desk.live)
         speed = Speed.of(opened, sending.seconds)
-        with host.on_stop_signals(_ignore):  # nothing is sent any more, and the end should be written down
-            self.ledger.end_run(run, batch.id, reason)
-            return finish(self.ledger, batch, results, speed, self.desk)
-
-
-def _ignore() -> None:
-    return None
+        self.ledger.end_run(run, batch.id, reason)
+        return finish(self.ledger, batch, results, speed, self.desk)
 
 
 def finish(ledger: LedgerReader, batch: BatchRecord, results: Path, speed: Speed, desk: Desk) -> Summary:
