@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from zoneinfo import ZoneInfo
 
+from batchcredit import host
 from batchcredit.errors import BatchcreditError, RefusedError
 from batchcredit.runner.attendant import Attendant
 from batchcredit.runner.plan import Plan
@@ -43,7 +44,8 @@ def asked(question: str) -> str:
         )
     sys.stderr.write(question)
     sys.stderr.flush()
-    return sys.stdin.readline().strip()
+    with host.interrupted_by_stop_signals():  # an event loop's handlers wait for an await, and so for Enter
+        return sys.stdin.readline().strip()
 
 
 def agreed(question: str) -> bool:

@@ -8,7 +8,6 @@ from decimal import Decimal
 
 import anyio
 
-from batchcredit import host
 from batchcredit.engine.judgement import Judged
 from batchcredit.engine.lane import Lane
 from batchcredit.engine.pipeline import Pipeline
@@ -146,8 +145,7 @@ class Sending:
 
     def _asked_to_go_on(self, trials: Sequence[Trial]) -> bool:
         try:
-            with host.interrupted_by_stop_signals():
-                return self._attendant.go_on(trials)
+            return self._attendant.go_on(trials)
         except KeyboardInterrupt:
             return False
 
