@@ -1,0 +1,140 @@
+"""The README and its neighbours: commands parse, tables are those of the code, links lead somewhere."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from documents import DOCUMENTS, ROOT, commands, quoted, table_behind
+
+from batchcredit.cli.app import app
+from batchcredit.errors import BatchcreditError, DefectError, RefusedError, StorageError
+from batchcredit.providers.base import Provider
+from batchcredit.providers.clicksend import ClickSend
+from batchcredit.providers.fastmessage import FastMessage
+from batchcredit.runner.summary import Speed, Summary
+from batchcredit.settings.keys import LimitKeys, ProfileKeys, ReconcileKeys, TopKeys
+from batchcredit.transfer import STATUSES
+from batchcredit.writer import COLUMNS
+
+README = (ROOT / "README.md").read_text()
+ADAPTERS: tuple[type[Provider], ...] = (ClickSend, FastMessage)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [pytest.param(words, id=" ".join(words)) for document in DOCUMENTS for words in commands(document)],
+)
+def test_each_command_of_the_documents_parses(arguments: list[str]) -> None:
+    """What a reader copies is understood: command, flags and the form of their values."""
+    if arguments in (["--version"], ["--help"]):
+        return
+    app.parse_args(arguments, exit_on_error=False, print_error=False)
+
+
+def test_the_documents_hold_commands() -> None:
+    """The collector is not blind: every command of the program is shown in use somewhere."""
+    found = [words[0] for document in DOCUMENTS for words in commands(document)]
+    named = {quoted(row[0])[0].split()[0] for row in table_behind("README.md", "## Commands")}
+    assert named <= set(found)
+
+
+def test_the_table_of_commands_is_whole() -> None:
+    """The README names each command of the program, and no other."""
+    named = {quoted(row[0])[0].split()[0] for row in table_behind("README.md", "## Commands")}
+    known = {name for name in app if not name.startswith("-")}
+    assert named == known - {"rerun"}
+
+
+def settings_rows() -> dict[str, str]:
+    """Key -> default, of both tables of settings."""
+    rows = table_behind("README.md", "## Settings") + table_behind("README.md", "Each `[providers.NAME]`")
+    return {quoted(key)[0]: default for key, default, _ in rows}
+
+
+def documented_keys() -> set[str]:
+    """The keys that the models have, as the README writes them."""
+    keys = {*TopKeys.model_fields} - {"limits", "reconcile", "providers"}
+    keys |= {f"limits.{name}" for name in LimitKeys.model_fields}
+    keys |= {f"reconcile.{name}" for name in ReconcileKeys.model_fields}
+    keys |= {*ProfileKeys.model_fields}
+    return keys.union(*(adapter.settings.model_fields for adapter in ADAPTERS))
+
+
+def test_the_tables_of_settings_are_whole() -> None:
+    """Each key that a settings file may have stands in the README, and no other."""
+    assert settings_rows().keys() == documented_keys()
+
+
+def test_the_defaults_of_settings_are_told_truly() -> None:
+    """A default that a model has is the one in the README; where there is none, the README gives none."""
+    told = settings_rows()
+    own = {
+        "ledger": "`ledger.db` in your data folder",
+        "base_url": f"`{ClickSend.default_base_url}`; Fast Message: needed",
+        "rate": f"`{ClickSend.default_rate}`; Fast Message `{FastMessage.default_rate}`",
+        "concurrency": f"`{ClickSend.default_concurrency}`; Fast Message `{FastMessage.default_concurrency}`",
+        "ca_file": "the system's authorities",
+        "api_key": "from the environment",
+        "apikey": "from the environment",
+    }
+    for key, field in _fields().items():
+        assert told[key] == own.get(key, _default(field)), key
+
+
+def _fields() -> dict[str, Any]:
+    fields = dict(TopKeys.model_fields) | dict(ProfileKeys.model_fields)
+    for name in ("limits", "reconcile", "providers"):
+        del fields[name]
+    fields |= {f"limits.{name}": field for name, field in LimitKeys.model_fields.items()}
+    fields |= {f"reconcile.{name}": field for name, field in ReconcileKeys.model_fields.items()}
+    for adapter in ADAPTERS:
+        fields |= adapter.settings.model_fields
+    return fields
+
+
+def _default(field: Any) -> str:
+    if field.is_required():
+        return "needed"
+    return f"`{field.default}`" if field.default else "none"
+
+
+def test_the_exit_codes_are_those_of_the_code() -> None:
+    """The README names each exit code that an error or a batch's standing can give, and no other."""
+    told = {int(code) for code, _ in table_behind("README.md", "<!-- exit codes -->")}
+    errors = {error.exit_code for error in (BatchcreditError, RefusedError, StorageError, DefectError)}
+    assert told == errors | {_code(status) for status in STATUSES}
+
+
+def _code(status: str) -> int:
+    return Summary("b", 1, {status: 1}, {}, {}, None, Speed(), None).exit_code
+
+
+def test_the_statuses_are_those_of_the_code() -> None:
+    """The README explains each status, and no other."""
+    told = [quoted(row[0])[0] for row in table_behind("README.md", "<!-- statuses -->")]
+    assert sorted(told) == sorted(STATUSES)
+
+
+def test_the_columns_of_results_are_those_of_the_code() -> None:
+    """The README lists our columns of a results file, in their order."""
+    listed = README.partition("All of ours:")[2].partition(".\n")[0]
+    assert quoted(listed) == list(COLUMNS)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(document: Path) -> None:
+    """A link to a file of ours names one that exists, and a heading that it has."""
+    for target in re.findall(r"\]\(([^)\s]+)\)", document.read_text()):
+        if "://" in target:
+            continue
+        name, _, heading = target.partition("#")
+        path = document.parent / name if name else document
+        assert path.exists(), target
+        assert not heading or heading in headings(path), target
+
+
+def headings(document: Path) -> set[str]:
+    """The anchors that a document's headings get."""
+    found = re.findall(r"^#+ (.*)$", document.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in found}
