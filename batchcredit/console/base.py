@@ -42,9 +42,9 @@ def asked(question: str) -> str:
             reason="usage",
             cure="agree beforehand with --yes",
         )
-    sys.stderr.write(question)
-    sys.stderr.flush()
     with host.interrupted_by_stop_signals():  # an event loop's handlers wait for an await, and so for Enter
+        sys.stderr.write(question)
+        sys.stderr.flush()
         return sys.stdin.readline().strip()
 
 
