@@ -10,11 +10,11 @@ from batchcredit import host
 from batchcredit.errors import RefusedError, StorageError
 from batchcredit.ledger import registry
 from batchcredit.ledger.base import BatchRecord, Ledger, LedgerReader, NewBatch
-from batchcredit.reader import Survey, Total, Worksheet, examine, write_invalid
-from batchcredit.runner import guard, lanes, overlap
+from batchcredit.reader import Survey, Worksheet, examine, write_invalid
+from batchcredit.runner import guard, lanes
 from batchcredit.runner.attendant import Attendant
-from batchcredit.runner.comparison import Comparison
-from batchcredit.runner.desk import Desk, Needed
+from batchcredit.runner.comparison import Comparison, remainder
+from batchcredit.runner.desk import Desk
 from batchcredit.runner.dispatch import Dispatch, Order, finish
 from batchcredit.runner.enrolment import (
     Target,
@@ -40,7 +40,6 @@ async def run(given: InputOptions, how: SendOptions, settings: Settings, attenda
         _refuse_blind(how, settings, live=live)
         guard.refuse_other_totals(survey.rows, amounts(survey), how)
         with holding(how, settings, live=live) as ledger:
-            guard.refuse_over_caps(worksheet, amounts(survey), settings.caps, ledger, host.now_ms())
             target = identify(ledger, given, survey, worksheet, settings.repeat_window_ms)
             if how.sandbox:
                 target = forget_rehearsal(ledger, target)
@@ -130,15 +129,26 @@ def held(url: str, how: SendOptions) -> Iterator[Ledger]:
 def holding(how: SendOptions, settings: Settings, *, live: bool) -> Iterator[Ledger]:
     """The ledger for a file that may be new to it. An unattended live run never makes one by mistake."""
     url = ledger_url(how, settings)
+    if live and how.yes and not how.new_ledger and _is_new(url):
+        raise RefusedError(
+            f"the ledger {url} is new; on a wrong machine, user or volume all would be sent again",
+            reason="new_ledger",
+            cure="name the right one with --ledger, or say that it is the first time with --new-ledger",
+        )
     with held(url, how) as ledger:
-        if live and how.yes and ledger.is_live() is None and not how.new_ledger:
-            raise RefusedError(
-                f"the ledger {url} is new; on a wrong machine, user or volume all would be sent again",
-                reason="new_ledger",
-                cure="name the right one with --ledger, or say that it is the first time with --new-ledger",
-            )
         refuse_kind(ledger, live=live)
         yield ledger
+
+
+def _is_new(url: str) -> bool:
+    """Whether no batch was ever enrolled there. Looked up before the ledger would be made."""
+    if not registry.exists(url):
+        return True
+    ledger = registry.read(url)
+    try:
+        return ledger.is_live() is None
+    finally:
+        ledger.close()
 
 
 def refuse_kind(ledger: LedgerReader, *, live: bool) -> None:
@@ -186,35 +196,19 @@ async def _go_on(dispatch: Dispatch, batch: BatchRecord, input_path: Path | None
     if not ledger.left(batch.id, rejected=how.rejected):
         claim_path(results, input_path, batch.name, batch, ledger)
         return finish(ledger, batch, results, Speed(), dispatch.desk)
-    since = overlap.window(dispatch.desk.settings.repeat_window_ms, batch.repeats_allowed_ms)
-    found = overlap.survey_overlap(ledger, ledger.left_keys(batch.id, rejected=how.rejected), batch, since)
-    overlap.refuse_repeats(found, how)
-    profiles = {lane.lane.id: lane.profile for lane in ledger.batch_lanes(batch.id)}
+    left = remainder(ledger, dispatch.desk, batch)
     order = Order(
         name=batch.name,
         batch=batch,
         input_path=input_path,
         results=results,
-        needed=_left(ledger, batch, found, how),
-        waiting=frozenset(profiles[number] for number, _ in found.waiting.amounts),
-        warnings=overlap.waiting_note(found),
+        needed=left.needed,
+        waiting=left.waiting,
+        warnings=left.warnings,
         keys=lambda _: ledger.left_keys(batch.id, rejected=how.rejected),
         enrol=lambda ids: _taken_up(ledger, batch, ids, results),
     )
     return await dispatch.send(order)
-
-
-def _left(ledger: LedgerReader, batch: BatchRecord, found: overlap.Overlap, how: SendOptions) -> Needed:
-    """What is left of a batch, less what will be recognised, waits or is left out."""
-    profiles = {lane.lane.id: lane.profile for lane in ledger.batch_lanes(batch.id)}
-    needed: dict[str, dict[str, Total]] = {}
-    for part in ledger.left(batch.id, rejected=how.rejected):
-        needed.setdefault(part.profile, {})[part.currency] = Total(part.rows, part.amount)
-    for kind in (found.recognised, found.waiting, *([found.repeats] if how.skip_repeats else [])):
-        for (lane, currency), less in kind.amounts.items():
-            total = needed[profiles[lane]][currency]
-            needed[profiles[lane]][currency] = Total(total.rows - less.rows, total.amount - less.amount)
-    return needed
 
 
 def _taken_up(ledger: Ledger, batch: BatchRecord, ids: Mapping[str, int], results: Path) -> BatchRecord:

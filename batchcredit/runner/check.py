@@ -5,14 +5,13 @@ from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from batchcredit import host
 from batchcredit.ledger import registry
 from batchcredit.ledger.base import LaneRecord, LedgerReader, RowKey
 from batchcredit.reader import Survey, Worksheet
 from batchcredit.runner import guard, lanes
 from batchcredit.runner.attendant import Attendant
 from batchcredit.runner.batch import amounts, examined, ledger_url, refuse_kind
-from batchcredit.runner.comparison import Comparison
+from batchcredit.runner.comparison import Comparison, by_currency, remainder
 from batchcredit.runner.desk import Desk, Needed, ledger_note
 from batchcredit.runner.enrolment import Target, batch_name, identify, row_keys
 from batchcredit.runner.options import InputOptions, SendOptions
@@ -29,7 +28,6 @@ async def check(given: InputOptions, how: SendOptions, settings: Settings, atten
         survey = examined(given, known, worksheet, attendant)
         live = lanes.is_live(survey.provider_rows, known, how)
         guard.refuse_other_totals(survey.rows, amounts(survey), how)
-        guard.refuse_over_caps(worksheet, amounts(survey), settings.caps, ledger, host.now_ms())
         checked = Check(Desk(settings, how, attendant, known, live), given, survey, worksheet, ledger)
         plan = await checked.plan()
         attendant.show_plan(plan)
@@ -82,12 +80,21 @@ class Check:
 
     def _compared(self) -> tuple[Target, Needed, tuple[str, ...]]:
         if self.ledger is None:
-            return Target(batch_name(self.given, self.survey.content)), _all_of(self.survey), ()
+            return self._without_ledger()
         refuse_kind(self.ledger, live=self.desk.live)
         window_ms = self.desk.settings.repeat_window_ms
         target = identify(self.ledger, self.given, self.survey, self.worksheet, window_ms)
+        if target.batch and not target.changes:
+            left = remainder(self.ledger, self.desk, target.batch)
+            return target, left.needed, left.warnings
         compared = Comparison(self.ledger, self.desk, self.given, self.survey, self.worksheet, target)
         return target, compared.needed, compared.warnings
+
+    def _without_ledger(self) -> tuple[Target, Needed, tuple[str, ...]]:
+        target, needed = Target(batch_name(self.given, self.survey.content)), _all_of(self.survey)
+        rows, caps = guard.rows_of_file(self.worksheet), self.desk.settings.caps
+        guard.refuse_over_caps(by_currency(needed), rows, caps, None, None)
+        return target, needed, ()
 
     def _lanes(self, needed: Needed) -> dict[str, LaneRecord]:
         """Lanes to probe: those the ledger has seen, and new ones once they are confirmed, kept nowhere."""

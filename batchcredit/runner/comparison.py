@@ -4,14 +4,17 @@ Only reads, so that `check` and `run` come to the same answer.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 
 from batchcredit.ledger.base import BatchRecord, LedgerReader
 from batchcredit.reader import Survey, Total, Worksheet
-from batchcredit.runner import correction, lanes, overlap
+from batchcredit.runner import correction, guard, lanes, overlap
 from batchcredit.runner.desk import Desk, Needed
 from batchcredit.runner.enrolment import Target, row_keys
-from batchcredit.runner.options import InputOptions
+from batchcredit.runner.options import InputOptions, SendOptions
+
+_NEW_LANE = 0
 
 
 class Comparison:
@@ -32,11 +35,14 @@ class Comparison:
         self._target = target
         kept = ledger.batch_lanes(target.batch.id) if target.batch else []
         found = lanes.ways(list(survey.provider_rows), desk.known, ledger, kept, desk.how)
-        self._ids = {name: way.lane.id for name, way in found.items() if way.lane}
+        # a lane that this ledger has never seen has no equal rows, but references are known without lanes
+        self._ids = {name: way.lane.id if way.lane else _NEW_LANE for name, way in found.items()}
         since = overlap.window(desk.settings.repeat_window_ms)
         keys = row_keys(worksheet, self._ids)
         self._overlap = overlap.survey_overlap(ledger, keys, target.batch, since)
         self._refuse(given)
+        rows, batch = guard.rows_of_file(worksheet), target.batch
+        guard.refuse_over_caps(by_currency(self.needed), rows, desk.settings.caps, ledger, batch)
 
     def _refuse(self, given: InputOptions) -> None:
         overlap.refuse_clashes(self._overlap)
@@ -75,12 +81,57 @@ class Comparison:
         left_out = [found.recognised, found.waiting, *([found.repeats] if self._how.skip_repeats else [])]
         needed: dict[str, dict[str, Total]] = {}
         for (profile, currency), total in self._survey.totals.items():
-            key = (self._ids.get(profile, 0), currency)
+            key = (self._ids[profile], currency)
             less = [part.amounts.get(key, Total()) for part in left_out]
             rows = total.rows - sum(part.rows for part in less)
             amount = total.amount - sum((part.amount for part in less), Decimal(0))
             needed.setdefault(profile, {})[currency] = Total(rows, amount)
         return needed
+
+
+@dataclass(frozen=True, slots=True)
+class Remainder:
+    """What is left to send of a batch as the ledger has it. `waiting`: profiles with rows open elsewhere."""
+
+    needed: Needed
+    waiting: frozenset[str]
+    warnings: tuple[str, ...]
+
+
+def remainder(ledger: LedgerReader, desk: Desk, batch: BatchRecord) -> Remainder:
+    """What a run would send of this batch now; refused where repeats or limits stand against it."""
+    rejected = desk.how.rejected
+    since = overlap.window(desk.settings.repeat_window_ms, batch.repeats_allowed_ms)
+    found = overlap.survey_overlap(ledger, ledger.left_keys(batch.id, rejected=rejected), batch, since)
+    overlap.refuse_repeats(found, desk.how)
+    needed = _left(ledger, batch, found, desk.how)
+    rows = guard.rows_left(ledger.left_keys(batch.id, rejected=rejected))
+    guard.refuse_over_caps(by_currency(needed), rows, desk.settings.caps, ledger, batch)
+    profiles = {lane.lane.id: lane.profile for lane in ledger.batch_lanes(batch.id)}
+    waiting = frozenset(profiles[lane] for lane, _ in found.waiting.amounts)
+    return Remainder(needed, waiting, overlap.waiting_note(found))
+
+
+def _left(ledger: LedgerReader, batch: BatchRecord, found: overlap.Overlap, how: SendOptions) -> Needed:
+    """What is left of a batch, less what will be recognised, waits or is left out."""
+    profiles = {lane.lane.id: lane.profile for lane in ledger.batch_lanes(batch.id)}
+    needed: dict[str, dict[str, Total]] = {}
+    for part in ledger.left(batch.id, rejected=how.rejected):
+        needed.setdefault(part.profile, {})[part.currency] = Total(part.rows, part.amount)
+    for kind in (found.recognised, found.waiting, *([found.repeats] if how.skip_repeats else [])):
+        for (lane, currency), less in kind.amounts.items():
+            total = needed[profiles[lane]][currency]
+            needed[profiles[lane]][currency] = Total(total.rows - less.rows, total.amount - less.amount)
+    return needed
+
+
+def by_currency(needed: Needed) -> dict[str, Decimal]:
+    """What is to be sent in each currency, over all profiles."""
+    sums: dict[str, Decimal] = {}
+    for totals in needed.values():
+        for currency, total in totals.items():
+            sums[currency] = sums.get(currency, Decimal(0)) + total.amount
+    return sums
 
 
 def _needed_after(ledger: LedgerReader, batch: BatchRecord, changes: Sequence[correction.Change]) -> Needed:

@@ -1,14 +1,19 @@
 """What is refused before a cent moves: bad rows, duplicates, control totals, limits."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
+from typing import TypeAlias
 
+from batchcredit import host
 from batchcredit.errors import RefusedError
-from batchcredit.ledger.base import Caps, LedgerReader
+from batchcredit.ledger.base import BatchRecord, Caps, LedgerReader, RowKey
 from batchcredit.reader import Survey, Twin, Worksheet
 from batchcredit.runner.options import InputOptions, SendOptions
 from batchcredit.transfer import shortest
+
+#: A row as limits see it: what to call it, what tells lanes apart, account, amount, currency.
+CapRow: TypeAlias = tuple[str, object, str, str, str]
 
 
 def refuse_bad_rows(given: InputOptions, survey: Survey, invalid: Path | None) -> None:
@@ -82,16 +87,22 @@ def refuse_other_totals(rows: int, totals: Mapping[str, Decimal], how: SendOptio
 
 
 def refuse_over_caps(
-    worksheet: Worksheet, totals: Mapping[str, Decimal], caps: Caps, ledger: LedgerReader | None, now_ms: int
+    needed: Mapping[str, Decimal],
+    rows: Iterable[CapRow],
+    caps: Caps,
+    ledger: LedgerReader | None,
+    batch: BatchRecord | None,
 ) -> None:
-    """Limits, as far as the whole file can break them; each claim checks them again."""
-    for currency, amount in totals.items():
-        _refuse_over("max_total", currency, amount, caps.batch, "the batch")
+    """Limits, as far as what is to be sent now can break them: `needed` by currency, and each of the `rows`.
+    What `batch` and the day have spent already counts; each claim checks all of it again."""
+    for currency, amount in needed.items():
+        spent = ledger.spent(batch.id, currency, 0) if ledger and batch else Decimal(0)
+        _refuse_over("max_total", currency, amount + spent, caps.batch, "the batch")
         if currency in caps.day:
-            before = ledger.spent(None, currency, caps.day_start(now_ms)) if ledger else Decimal(0)
+            before = ledger.spent(None, currency, caps.day_start(host.now_ms())) if ledger else Decimal(0)
             _refuse_over("max_day", currency, amount + before, caps.day, "the day, with this batch,")
     if caps.transfer or caps.account_day:
-        _refuse_rows_over(worksheet, caps)
+        _refuse_rows_over(rows, caps)
 
 
 def _refuse_over(name: str, currency: str, amount: Decimal, caps: Mapping[str, Decimal], what: str) -> None:
@@ -104,19 +115,29 @@ def _refuse_over(name: str, currency: str, amount: Decimal, caps: Mapping[str, D
         )
 
 
-def _refuse_rows_over(worksheet: Worksheet, caps: Caps) -> None:
-    accounts: dict[tuple[str, str, str], Decimal] = {}
+def _refuse_rows_over(rows: Iterable[CapRow], caps: Caps) -> None:
+    accounts: dict[tuple[object, str, str], Decimal] = {}
+    for where, lane, account, text, currency in rows:
+        amount = Decimal(text)
+        _refuse_over("max_amount", currency, amount, caps.transfer, where)
+        if currency in caps.account_day:
+            got = accounts.get((lane, account, currency), Decimal(0)) + amount
+            accounts[lane, account, currency] = got
+            _refuse_over("max_account", currency, got, caps.account_day, where)
+
+
+def rows_of_file(worksheet: Worksheet) -> Iterator[CapRow]:
+    """The valid rows of an examined file."""
     columns = ("row", "line", "provider", "account", "account_key", "amount", "currency", "problem")
     for chunk in worksheet.chunks():
-        for row, line, provider, account, key, text, currency, problem in chunk.rows.select(
+        for row, line, provider, account, key, amount, currency, problem in chunk.rows.select(
             columns
         ).iter_rows():
-            if problem is not None:
-                continue
-            amount = Decimal(text)
-            where = f"{at(row, line)}: account {account}"
-            _refuse_over("max_amount", currency, amount, caps.transfer, where)
-            if currency in caps.account_day:
-                got = accounts.get((provider, key, currency), Decimal(0)) + amount
-                accounts[provider, key, currency] = got
-                _refuse_over("max_account", currency, got, caps.account_day, where)
+            if problem is None:
+                yield f"{at(row, line)}: account {account}", provider, key, amount, currency
+
+
+def rows_left(keys: Iterable[RowKey]) -> Iterator[CapRow]:
+    """Rows of a batch that the ledger has."""
+    for key in keys:
+        yield f"row {key.row}: account {key.account_key}", key.lane, key.account_key, key.amount, key.currency

@@ -96,10 +96,10 @@ def test_a_file_over_a_limit_is_refused(
     caps = Caps(lambda _: 0, transfer, account, batch, day)
     ledger = as_reader(ListLedger(spent_so_far=before))
     if not any(over.values()):
-        guard.refuse_over_caps(worksheet(rows), totals, caps, ledger, 1)
+        guard.refuse_over_caps(totals, guard.rows_of_file(worksheet(rows)), caps, ledger, None)
         return
     with pytest.raises(RefusedError) as caught:
-        guard.refuse_over_caps(worksheet(rows), totals, caps, ledger, 1)
+        guard.refuse_over_caps(totals, guard.rows_of_file(worksheet(rows)), caps, ledger, None)
     assert over[caught.value.reason]
 
 
