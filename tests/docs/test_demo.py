@@ -1,5 +1,6 @@
 """`make demo` shows what it promises, as a process, and leaves nothing behind."""
 
+import csv
 import os
 import shutil
 import subprocess
@@ -7,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from documents import ROOT
+from documents import ROOT, table_behind
 
 TIMEOUT_S = 60
 
@@ -57,6 +58,23 @@ def test_the_demo_ends_as_expected_whatever_settings_a_user_has(checkout: Path, 
     assert not (checkout / ".demo" / "left.over").exists()
     for shown in ("run samples/month_end.csv --sandbox --yes", "balance_after", "rejected", "--skip-invalid"):
         assert shown in ended.stdout + ended.stderr
+    assert_excerpt_is_real(checkout)
+
+
+def assert_excerpt_is_real(checkout: Path) -> None:
+    """The rows of results in the README are the demo's own, but for the ledger's id, which is drawn."""
+    (results,) = (checkout / ".demo" / "samples").glob("sandbox-*.results.csv")
+    with results.open(encoding="utf-8", newline="") as file:
+        written = {row["row"]: row for row in csv.DictReader(file)}
+    names = (
+        "account amount currency reference row status reason http_status balance_after attempts settled_by"
+    )
+    excerpt = table_behind("README.md", "<!-- results excerpt -->")
+    assert len(excerpt) == 3
+    for cells in excerpt:
+        row = written[cells[4]]
+        assert cells[:-1] == [row[name] for name in (*names.split(), "settled_by")]
+        assert cells[-1].rpartition("-")[2] == row["transfer_id"].rpartition("-")[2]
 
 
 MENDED = {
