@@ -15,6 +15,11 @@ DOCUMENTS = tuple(
 
 def table_behind(document: str, mark: str) -> list[list[str]]:
     """The cells of the first table behind `mark`, without its head."""
+    return whole_table_behind(document, mark)[2:]
+
+
+def whole_table_behind(document: str, mark: str) -> list[list[str]]:
+    """The same with its head and the line below that."""
     lines = (ROOT / document).read_text().partition(mark)[2].splitlines()
     rows: list[list[str]] = []
     for line in lines:
@@ -22,7 +27,7 @@ def table_behind(document: str, mark: str) -> list[list[str]]:
             rows.append([cell.strip() for cell in line.strip("|").split("|")])
         elif rows:
             break
-    return rows[2:]
+    return rows
 
 
 def quoted(cell: str) -> list[str]:
