@@ -36,14 +36,23 @@ class Delivery:
     journal: Journal
     listener: Listener | None = None
 
-    async def attempt(self, job: Job) -> float | None:
-        """Make one attempt, if the lane lets it. The loop time of the next one, or None when the row has
-        ended for this run."""
+    async def deliver(self, job: Job) -> float | None:
+        """Try until the row has ended for this run, which is None, or is to be put back until a loop time.
+
+        The row that probes an unreachable lane is not put back: everybody else waits for it at the gate, and
+        nobody would take it up again.
+        """
+        again_at = await self._attempt(job)
+        while again_at is not None and self.lane.probes(job.transfer.id):
+            again_at = await self._attempt(job)
+        return again_at
+
+    async def _attempt(self, job: Job) -> float | None:
+        """Make one attempt, if the lane lets it."""
         if not await self.lane.admit(job.transfer.id):
             return None
         try:
-            await self.lane.pace.turn()
-            if not self.lane.may_send():
+            if not await self.lane.turn():
                 return anyio.current_time()
             return await self._claimed_attempt(job)
         finally:
@@ -55,7 +64,6 @@ class Delivery:
             self.lane.held()
             return None
         started = time.monotonic()
-        await self.lane.pace.window()
         exchange, judged = await self._send(job, claimed.boot_s)
         duration_ms = round((time.monotonic() - started) * 1000)
         return await self._settle(job, exchange, judged, duration_ms)
@@ -64,7 +72,8 @@ class Delivery:
         if host.boot_s() - intent_boot_s > INTENT_MOST_S:
             return Exchange(sent=False), stale()
         request = self.lane.provider.transfer(job.transfer)
-        exchange = await self.lane.wire.exchange(request, self.lane.policy.timeout_s)
+        lane = self.lane
+        exchange = await lane.wire.exchange(request, lane.policy.timeout_s, lane.pace.window)
         return exchange, judge(self.lane.provider, job.transfer, exchange)
 
     async def _settle(self, job: Job, exchange: Exchange, judged: Judged, duration_ms: int) -> float | None:

@@ -18,6 +18,7 @@ from batchcredit.engine.meter import Meter
 from batchcredit.engine.wire import Exchange, Wire
 from batchcredit.ledger.base import LaneRecord
 from batchcredit.providers.base import Provider
+from batchcredit.transfer import Event
 
 #: So many pauses without a success in between halt the lane.
 PAUSES_MOST = 10
@@ -76,6 +77,8 @@ class Lane:
     _unconnected: int = 0
     _outage_since: float | None = None
     _prober: int | None = None  # the one row that probes an unreachable lane
+    _probes: int = 0
+    _turns: set[anyio.CancelScope] = field(default_factory=set)  # of those who wait for a token
     _changed: anyio.Event = field(default_factory=anyio.Event)
 
     @property
@@ -98,6 +101,10 @@ class Lane:
         """How many requests may be in flight now."""
         return 1 if self._careful or self.probing else self.policy.concurrency
 
+    def probes(self, transfer_id: int) -> bool:
+        """Whether this is the row that probes the unreachable lane."""
+        return self._prober == transfer_id
+
     def may_send(self) -> bool:
         """Whether a request may still leave, asked again after each wait."""
         return not self.closed and self.halted is None and self.paused_until <= anyio.current_time()
@@ -115,6 +122,17 @@ class Lane:
                 await changed.wait()
         return False
 
+    async def turn(self) -> bool:
+        """Wait for a token of the rate; False when the lane was closed, halted, paused or narrowed meanwhile,
+        which ends the wait at once: at a slow rate it could be hours."""
+        with anyio.CancelScope() as scope:
+            self._turns.add(scope)
+            try:
+                await self.pace.turn()
+            finally:
+                self._turns.discard(scope)
+        return not scope.cancel_called and self.may_send()
+
     def release(self) -> None:
         """Give the place back."""
         self._in_flight -= 1
@@ -123,6 +141,7 @@ class Lane:
     def close(self) -> None:
         """No new request starts; those in flight are heard out."""
         self.closed = True
+        self._end_turns()
         self._notify()
 
     def held(self) -> None:
@@ -133,10 +152,11 @@ class Lane:
     def pause(self, seconds: float) -> None:
         """No request for so long, as the provider asked or as the ledger remembers."""
         self.paused_until = max(self.paused_until, anyio.current_time() + seconds)
+        self._end_turns()
 
     def heard(self, judged: Judged, exchange: Exchange, transfer_id: int) -> float:
-        """Draw the consequences of an ending that is durable; called in commit order. How many seconds of
-        pause the provider asked for by it, or 0."""
+        """Draw the consequences of an ending that is durable; called in commit order. How many seconds the
+        lane pauses because of it, or 0."""
         asked_s = 0.0
         match judged.ending:
             case Ending.DEFINITE | Ending.LANE_REFUSED:
@@ -149,7 +169,8 @@ class Lane:
                 self._answered()
                 asked_s = self._throttled(exchange)
             case Ending.UNCONNECTED:
-                self._failed_to_connect(transfer_id)
+                goes_on = judged.outcome.event is Event.RETRY
+                self._failed_to_connect(transfer_id if goes_on else None)
             case Ending.STALE:
                 pass  # says nothing about the lane
         if judged.halts:
@@ -161,17 +182,18 @@ class Lane:
         self._unconnected, self._outage_since, self._prober = 0, None, None
 
     def _doubted(self) -> None:
-        self._careful = True
+        if not self._careful:
+            self._careful = True
+            self._end_turns()
         self._doubts += 1
         if self._doubts >= self.policy.in_doubt_limit:
             self._halt("in_doubt_limit", f"{self._doubts} endings in a row are in doubt")
 
     def _throttled(self, exchange: Exchange) -> float:
         assert exchange.answer is not None
-        if self.paused_until > anyio.current_time():
-            return 0.0  # the pause at hand was asked for by a request that left with this one
-        wait_s = pause_s(exchange.answer.headers, self._pauses, datetime.now(UTC))
-        self._pauses += 1
+        if self.paused_until <= anyio.current_time():
+            self._pauses += 1  # else it left together with the request that asked for the pause at hand
+        wait_s = pause_s(exchange.answer.headers, max(0, self._pauses - 1), datetime.now(UTC))
         if wait_s > self.policy.max_pause_s:
             self._halt(
                 "rate_limited", f"the provider asks for a pause of {wait_s:.0f} s, more than max_pause"
@@ -180,25 +202,32 @@ class Lane:
             self._halt("rate_limited", f"{PAUSES_MOST} pauses without a success in between")
         else:
             self.pause(wait_s)
-            return wait_s
+            return self.paused_until - anyio.current_time()
         return 0.0
 
-    def _failed_to_connect(self, transfer_id: int) -> None:
+    def _failed_to_connect(self, transfer_id: int | None) -> None:
         self._unconnected += 1
         if self._outage_since is None and self._unconnected >= self.policy.concurrency:
-            self._outage_since = host.boot_s()
-        if self._outage_since is not None:
+            self._outage_since, self._probes = host.boot_s(), 0
+        # Those that were dialling when the outage became known say nothing new, and lengthen no wait.
+        if self._outage_since is not None and self._prober in (None, transfer_id):
             self._probe_again(host.boot_s() - self._outage_since, transfer_id)
 
-    def _probe_again(self, outage_s: float, transfer_id: int) -> None:
+    def _probe_again(self, outage_s: float, transfer_id: int | None) -> None:
         if outage_s >= self.policy.outage_wait_s:
             self._halt("unreachable", f"no connection for {outage_s:.0f} s")
         self._prober = transfer_id
-        self.pause(connect_wait_s(1 + self._unconnected - self.policy.concurrency, self.dice))
+        self._probes += 1
+        self.pause(connect_wait_s(self._probes, self.dice))
 
     def _halt(self, reason: str, message: str) -> None:
         if self.halted is None:
             self.halted = Halt(reason, message)
+            self._end_turns()
+
+    def _end_turns(self) -> None:
+        for scope in self._turns:
+            scope.cancel()
 
     def _notify(self) -> None:
         self._changed.set()

@@ -64,8 +64,8 @@ class Pace:
     async def window(self) -> None:
         """Wait until the window has room; called as the last thing before a request leaves.
 
-        What comes between a token and its request takes longer for one than for another, so evenly spaced
-        tokens alone don't keep evenly spaced requests.
+        What comes between a token and its request, a commit or a dial, takes longer for one than for another,
+        so evenly spaced tokens alone don't keep evenly spaced requests.
         """
         while self._sent and len(self._sent) == self._sent.maxlen:
             wait_s = self._sent[0] + self._window_s - anyio.current_time()

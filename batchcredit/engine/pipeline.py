@@ -57,7 +57,7 @@ class Pipeline:
 
     async def _sender(self, queue: LaneQueue, delivery: Delivery) -> None:
         while job := await queue.next():
-            again_at = await delivery.attempt(job)
+            again_at = await delivery.deliver(job)
             self._put_back(queue, delivery.lane, job, again_at)
 
     def _put_back(self, queue: LaneQueue, lane: Lane, job: Job, again_at: float | None) -> None:

@@ -108,9 +108,13 @@ class LaneQueue:
         return None
 
     def _drop(self, job: Job) -> None:
-        """Leave a row, and those behind it, to a later run: the budget is spent."""
+        """Leave a row, and all that were not begun, to a later run: the budget is spent."""
         self._fetched_all = True
-        self._held -= 1 + len(self._accounts.pop(job.transfer.account_key))
+        waiting = [entry[2] for entry in self._later if not entry[2].begun]
+        self._later = [entry for entry in self._later if entry[2].begun]
+        heapq.heapify(self._later)
+        for dropped in (job, *waiting):
+            self._held -= 1 + len(self._accounts.pop(dropped.transfer.account_key))
 
     def _notify(self) -> None:
         self._changed.set()

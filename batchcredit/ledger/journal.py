@@ -14,12 +14,15 @@ import anyio
 from anyio import to_thread
 
 from batchcredit.ledger.base import Answered, Claim, Claimed, Ledger, NotClaimed, Operation, Pause, Settle
-from batchcredit.transfer import Transfer
+from batchcredit.transfer import Event, Outcome, Transfer
 
 T = TypeVar("T")
 
 #: So many operations go into one transaction at the most.
 GROUP_MOST = 1_000
+
+#: A claim whose sender was gone when it became durable: no request left.
+_TAKEN_BACK = Outcome(Event.RETRY, "stopped", message="the run was stopped before the request left")
 
 
 class Journal:
@@ -53,24 +56,40 @@ class Journal:
         return await self._in_thread(partial(self._ledger.candidates, batch, lane, after_row, limit))
 
     async def _commit(self, operation: Operation) -> Answered:
+        return await self._enter(operation)
+
+    def _enter(self, operation: Operation) -> "asyncio.Future[Answered]":
         if self._error:
             raise self._error
         answer: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()
         self._waiting.append((operation, answer))
         self._wake.set()
-        return await answer
+        return answer
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
+        if self._error:
+            raise self._error
         return await to_thread.run_sync(call, limiter=self._thread)
 
     async def run(self) -> None:
-        """Commit groups until cancelled."""
-        while True:
-            await self._wake.wait()
-            group, self._waiting = self._waiting[:GROUP_MOST], self._waiting[GROUP_MOST:]
-            if not self._waiting:
-                self._wake.clear()
-            await self._commit_group(group)
+        """Commit groups until cancelled. What was heard by then, and could not be told, is committed too."""
+        try:
+            while True:
+                await self._wake.wait()
+                with anyio.CancelScope(shield=True):
+                    await self._commit_next()
+        except asyncio.CancelledError:
+            self._waiting = [entry for entry in self._waiting if not isinstance(entry[0], Claim)]
+            with anyio.CancelScope(shield=True):
+                while self._waiting:
+                    await self._commit_next()
+            raise
+
+    async def _commit_next(self) -> None:
+        group, self._waiting = self._waiting[:GROUP_MOST], self._waiting[GROUP_MOST:]
+        if not self._waiting:
+            self._wake.clear()
+        await self._commit_group(group)
 
     async def _commit_group(self, group: list[tuple[Operation, "asyncio.Future[Answered]"]]) -> None:
         operations = [operation for operation, _ in group]
@@ -79,9 +98,11 @@ class Journal:
         except Exception as error:
             self._fail(error, group)
             raise
-        for (_, future), answer in zip(group, answers, strict=True):
-            if not future.done():  # its sender may have been cancelled meanwhile
+        for (operation, future), answer in zip(group, answers, strict=True):
+            if not future.done():
                 future.set_result(answer)
+            elif isinstance(operation, Claim) and isinstance(answer, Claimed):  # its sender was cancelled
+                self._enter(Settle(operation.batch, operation.transfer, _TAKEN_BACK, 0))
 
     def _fail(self, error: Exception, group: list[tuple[Operation, "asyncio.Future[Answered]"]]) -> None:
         self._error = error
