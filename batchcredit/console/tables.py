@@ -121,6 +121,8 @@ def sandbox(address: SandboxAddress) -> str:
     """The settings to paste into a batchcredit.toml."""
     return f"""\
 # both providers are played on this machine until this command is stopped (Ctrl-C)
+ledger = "sqlite:///sandbox-ledger.db"  # in the working folder, apart from the ledger of real money
+
 [providers.clicksend]
 kind = "clicksend"
 base_url = "{address.clicksend_url}"
