@@ -63,6 +63,7 @@ class SqliteLedger(SqliteSender, Ledger):
         try:
             with storage_errors(path), connection:
                 _introduce(connection, command)
+            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)  # a hard link shows the file alone
             ledger = cls(connection, path, descriptor)
             ledger._recover()
         except BaseException:

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
+from urllib.parse import quote
 
 import apsw
 
@@ -69,6 +70,22 @@ def refuse_network(path: Path) -> None:
         )
 
 
+def refuse_linked(path: Path) -> None:
+    """SQLite names the write-ahead log after the path: under a second hard link the newest rows would be
+    missing, and would be sent again."""
+    if _links(path) > 1:
+        raise RefusedError(
+            f"the ledger {path} has other names (hard links), under one of which its newest rows may stand",
+            reason="ledger_linked",
+            cure="keep the name under which it was used last, remove the others; a backup is a copy, no link",
+        )
+
+
+def _links(path: Path) -> int:
+    with storage_errors(path):
+        return path.stat().st_nlink
+
+
 def open_locked(path: Path) -> tuple[apsw.Connection, int]:
     """The connection that may write, and the descriptor that holds the lock: close the latter last."""
     with storage_errors(path):
@@ -76,6 +93,7 @@ def open_locked(path: Path) -> tuple[apsw.Connection, int]:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         _lock(descriptor, path)
+        refuse_linked(path)
         return _open_for_writing(path), descriptor
     except BaseException:
         os.close(descriptor)
@@ -88,8 +106,8 @@ def _lock(descriptor: int, path: Path) -> None:
 
 
 def _held(path: Path) -> RefusedError:
-    with contextlib.suppress(StorageError, RefusedError):
-        connection = open_reading(path)
+    with contextlib.suppress(StorageError, RefusedError, apsw.Error):
+        connection = _open_own_file(path) if _links(path) > 1 else open_reading(path)
         try:
             row = connection.execute("SELECT pid, user, host, command, started_at FROM holder").fetchone()
         finally:
@@ -101,6 +119,12 @@ def _held(path: Path) -> RefusedError:
         reason="ledger_held",
         cure="Wait until it has ended, then run the same command again.",
     )
+
+
+def _open_own_file(path: Path) -> apsw.Connection:
+    """The database file alone, without a log beside it: enough to read who holds it under another name."""
+    url = f"file:{quote(str(path))}?immutable=1"
+    return apsw.Connection(url, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
 
 
 def _held_by(path: Path, pid: int, user: str, machine: str, command: str, started_ms: int) -> RefusedError:
@@ -128,6 +152,7 @@ def _open_for_writing(path: Path) -> apsw.Connection:
 
 def open_reading(path: Path) -> apsw.Connection:
     """A connection that can't write; works while another process sends."""
+    refuse_linked(path)
     with storage_errors(path):
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_NOMUTEX)
         try:
