@@ -61,6 +61,7 @@ class Delivery:
     async def _claimed_attempt(self, job: Job) -> float | None:
         claimed = await self.journal.claim(Claim(self.batch, self.lane.record.id, job.transfer))
         if isinstance(claimed, NotClaimed):
+            job.held = True
             self.lane.held()
             return None
         started = time.monotonic()

@@ -39,7 +39,8 @@ class Pipeline:
                 queue = LaneQueue(self._fetch(lane), budget)
                 self._queues.append(queue)
                 delivery = Delivery(self._batch, lane, self._journal, self._listener)
-                for _ in range(lane.policy.concurrency):
+                # no more than may begin: a sender too many would drop the rows behind one that is held
+                for _ in range(min(lane.policy.concurrency, budget.most)):
                     tasks.start_soon(self._sender, queue, delivery)
             if self._stopped:
                 self.stop()

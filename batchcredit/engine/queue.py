@@ -6,6 +6,7 @@ wait (for their account, or for a backoff) let others pass. Only a window of row
 
 import heapq
 import itertools
+import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ class Job:
     transfer: Transfer
     tries: int = 0
     begun: bool = False
+    held: bool = False  # the ledger refused the claim: nothing was sent
 
 
 @dataclass(slots=True)
@@ -46,6 +48,16 @@ class Budget:
             return False
         self.rows -= 1
         return True
+
+    @property
+    def most(self) -> int:
+        """How many rows may be begun now; without a limit more than anybody asks for."""
+        return sys.maxsize if self.rows is None else self.rows
+
+    def give_back(self) -> None:
+        """A row that was begun was not sent after all: another may go in its place."""
+        if self.rows is not None:
+            self.rows += 1
 
 
 @dataclass(slots=True)
@@ -83,6 +95,8 @@ class LaneQueue:
 
     def done(self, job: Job) -> None:
         """The row has ended; its account is free for the row behind it."""
+        if job.held:
+            self.budget.give_back()
         self._held -= 1
         behind = self._accounts[job.transfer.account_key]
         if behind:

@@ -12,6 +12,7 @@ from batchcredit.engine.queue import Job
 from batchcredit.ledger.base import LaneIdentity
 from batchcredit.reader import Survey
 from batchcredit.runner.plan import Plan
+from batchcredit.transfer import shortest
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,18 @@ class Trial:
     balance_before: Decimal | None
     balance_after: Decimal | None
     adds_up: bool | None
+
+    def __str__(self) -> str:
+        what = f"{self.profile} row {self.row}: {self.amount} {self.currency} for {self.account}"
+        if self.status != "credited":
+            return f"{what} is {self.status}: {self.message}"
+        told = {True: "which adds up", False: "which does not add up", None: "so balances do not tell"}
+        before, after = (_known(balance) for balance in (self.balance_before, self.balance_after))
+        return f"{what} is credited; the client had {before} and has {after}, {told[self.adds_up]}"
+
+
+def _known(balance: Decimal | None) -> str:
+    return "an unknown balance" if balance is None else shortest(balance)
 
 
 class Attendant(Protocol):

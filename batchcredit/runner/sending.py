@@ -13,18 +13,21 @@ from batchcredit.engine.lane import Lane
 from batchcredit.engine.pipeline import Pipeline
 from batchcredit.engine.queue import Budget, Job
 from batchcredit.errors import BatchcreditError
-from batchcredit.ledger.base import BatchRecord, Ledger
+from batchcredit.ledger.base import BatchRecord, Ledger, RowKey
 from batchcredit.ledger.journal import open_journal
 from batchcredit.providers.base import Client
 from batchcredit.runner.attendant import Attendant, Trial
 from batchcredit.runner.options import SendOptions
-from batchcredit.transfer import MOVES, STATUS, State
+from batchcredit.transfer import MOVES, STATUS, State, Transfer
 
 #: A person sees progress so often.
 TICK_S = 0.25
 
 #: Balances are shown with more decimals than they are kept with, so a sum may be off by this much.
 TOLERANCE = Decimal("0.01")
+
+#: So many rows are looked at for one that nothing holds up.
+LOOKED_AT = 100
 
 
 @dataclass(slots=True)
@@ -71,35 +74,34 @@ class Sending:
 
     async def run(self, *, live: bool) -> str:
         """Send; the reason why rows were left, `stopped`, `limit`, `canary`, or ""."""
-        trial_rows = [self._trial_rows(lane, live=live) for lane in self._lanes]
-        left = self._how.limit
-        if any(trial_rows):
-            budgets = self._within_limit(trial_rows)
-            trials = await self._send_trials(budgets)
+        unproven = {lane.profile for lane in self._lanes if live and not lane.record.proven}
+        left, held_back = self._how.limit, set[str]()
+        for rows, proving in self._rounds(unproven):
+            trials = await self._send_trials(_within(left, rows))
             if self._stop.asked:
                 return "stopped"
-            if not self._may_go_on(trials, live=live):
+            if not self._may_go_on(trials, unproven if proving else set()):
                 return "canary"
             left = None if left is None else left - len(trials)
-        shared = Budget(left)
-        await self._send(
-            [shared] * len(self._lanes), self._attendant.hear if self._attendant.listens else None
-        )
+            held_back |= {*unproven} - {trial.profile for trial in trials} if proving else set()
+        shared, nothing = Budget(left), Budget(0)
+        budgets = [nothing if lane.profile in held_back else shared for lane in self._lanes]
+        await self._send(budgets, self._attendant.hear if self._attendant.listens else None)
         if self._stop.asked:
             return "stopped"
-        return "limit" if self._how.limit is not None else ""
+        if self._how.limit is not None:
+            return "limit"
+        return "canary" if held_back else ""
 
-    def _trial_rows(self, lane: Lane, *, live: bool) -> int:
-        """The first batch through a lane sends one row and waits."""
-        return self._how.canary or int(live and not lane.record.proven)
-
-    def _within_limit(self, rows: Sequence[int]) -> list[Budget]:
-        left, budgets = self._how.limit, []
-        for wanted in rows:
-            granted = wanted if left is None else min(wanted, left)
-            left = None if left is None else left - granted
-            budgets.append(Budget(granted))
-        return budgets
+    def _rounds(self, unproven: set[str]) -> Iterator[tuple[list[int], bool]]:
+        """How many rows each lane sends before it is asked whether the rest follows, and whether that is to
+        prove a new lane: its first row goes alone."""
+        canary = self._how.canary or 0
+        if unproven:
+            yield [int(lane.profile in unproven) for lane in self._lanes], True
+        rows = [max(0, canary - int(lane.profile in unproven)) for lane in self._lanes]
+        if any(rows):
+            yield rows, False
 
     async def _send_trials(self, budgets: Sequence[Budget]) -> list[Trial]:
         before = {
@@ -118,8 +120,8 @@ class Sending:
 
     async def _client_before(self, lane: Lane) -> Client | None:
         """What the client of the first row has, where the provider can be asked."""
-        first = self._ledger.candidates(self._batch.id, lane.record.id, 0, 1)
-        request = lane.provider.client(first[0][0].account) if first else None
+        first = self._first_free(lane)
+        request = lane.provider.client(first.account) if first else None
         if request is None:
             return None
         await lane.pace.turn()
@@ -127,21 +129,34 @@ class Sending:
         found = lane.provider.read_client(exchange.answer) if exchange.answer else None
         return found if isinstance(found, Client) else None
 
-    def _may_go_on(self, trials: Sequence[Trial], *, live: bool) -> bool:
+    def _first_free(self, lane: Lane) -> Transfer | None:
+        """The row that will go first: nothing elsewhere holds it up."""
+        for transfer, _ in self._ledger.candidates(self._batch.id, lane.record.id, 0, LOOKED_AT):
+            key = (transfer.account_key, transfer.amount, transfer.currency, transfer.reference or None)
+            if not any(self._ledger.matches([RowKey(transfer.row, lane.record.id, *key)], self._batch.id)):
+                return transfer
+        return None
+
+    def _may_go_on(self, trials: Sequence[Trial], unproven: set[str]) -> bool:
         if not trials:
             return True
-        credited = all(trial.status == "credited" for trial in trials)
-        unproven = [lane for lane in self._lanes if live and not lane.record.proven]
-        if self._how.yes:
-            names = {lane.profile for lane in unproven}
-            agreed = credited and all(trial.adds_up for trial in trials if trial.profile in names)
-        else:
-            agreed = self._asked_to_go_on(trials)
+        agreed = self._goes_on_alone(trials, unproven) if self._how.yes else self._asked_to_go_on(trials)
         if agreed:
-            for lane in unproven:
-                if any(trial.profile == lane.profile and trial.status == "credited" for trial in trials):
+            proven = {trial.profile for trial in trials if trial.status == "credited"} & unproven
+            for lane in self._lanes:
+                if lane.profile in proven:
                     self._ledger.prove_lane(lane.record.id)
         return agreed
+
+    def _goes_on_alone(self, trials: Sequence[Trial], unproven: set[str]) -> bool:
+        """Where nobody is asked, every first row has to be credited, and on a new lane to add up."""
+        doubts = [trial for trial in trials if not _is_good(trial, proving=trial.profile in unproven)]
+        for trial in trials:
+            if trial in doubts:
+                self._attendant.warn(f"{trial}: nothing more is sent")
+            elif trial.profile in unproven:
+                self._attendant.note(str(trial))
+        return not doubts
 
     def _asked_to_go_on(self, trials: Sequence[Trial]) -> bool:
         try:
@@ -173,10 +188,23 @@ class Sending:
             await anyio.sleep(TICK_S)
 
 
+def _within(limit: int | None, rows: Sequence[int]) -> list[Budget]:
+    budgets = []
+    for wanted in rows:
+        granted = wanted if limit is None else min(wanted, limit)
+        limit = None if limit is None else limit - granted
+        budgets.append(Budget(granted))
+    return budgets
+
+
+def _is_good(trial: Trial, *, proving: bool) -> bool:
+    return trial.status == "credited" and bool(trial.adds_up or not proving)
+
+
 def _trial(lane: Lane, job: Job, judged: Judged, before: Client | None) -> Trial:
     outcome, transfer = judged.outcome, job.transfer
     was = outcome.balance_before
-    if was is None and before and before.currency == transfer.currency:
+    if was is None and before and _is_theirs(before, lane, transfer):
         was = before.balance
     return Trial(
         profile=lane.profile,
@@ -190,6 +218,12 @@ def _trial(lane: Lane, job: Job, judged: Judged, before: Client | None) -> Trial
         balance_after=outcome.balance_after,
         adds_up=_adds_up(was, outcome.balance_after, outcome.units or Decimal(transfer.amount)),
     )
+
+
+def _is_theirs(client: Client, lane: Lane, transfer: Transfer) -> bool:
+    """Whether this balance is of the transfer's client, in the transfer's currency: else it tells nothing."""
+    same = lane.provider.account_key(client.account) == transfer.account_key
+    return same and client.currency == transfer.currency
 
 
 def _adds_up(before: Decimal | None, after: Decimal | None, moved: Decimal) -> bool | None:
