@@ -35,6 +35,10 @@ class Terminal:
         os.close(far_end)
         self.shown = ""
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def wait_for(self, text: str, timeout_s: float = 30) -> None:
         """Read until `text` has been shown."""
         deadline = time.monotonic() + timeout_s
