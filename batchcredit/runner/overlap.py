@@ -149,7 +149,7 @@ def refuse_correction(
                 f"{path}: {equal} of {rows} rows were credited by batch {batch.name}, which has rows left: "
                 "this looks like a correction of it",
                 reason="looks_like_correction",
-                cure=f"go on with it: batchcredit resume {batch.name}, or run the corrected file with --batch "
+                cure=f"go on with it: batchcredit resume {batch.name}, or run the mended file with --batch "
                 f"{batch.name}; if this is new all the same, name it with --batch NAME",
             )
 
