@@ -57,7 +57,7 @@ _ROWS = _KNOWN + " AND t.row BETWEEN ? AND ? ORDER BY t.row"
 
 _TALLIES = f"""SELECT t.state, {_REASON} AS word,
     CASE t.state WHEN 'invalid' THEN '' ELSE t.currency END AS money, count(*),
-    CASE t.state WHEN 'invalid' THEN '0' ELSE decimal_sum(t.amount) END
+    decimal_sum(CASE t.state WHEN 'invalid' THEN '0' ELSE t.amount END)
     {_FROM_ROWS} WHERE t.batch = ? GROUP BY t.state, word, money"""
 
 _COUNTING = quoted((State.PENDING, State.UNSENT, *SPENT))

@@ -52,7 +52,7 @@ class Validator:
             rows = rows.with_columns(problem=nothing, column=nothing, detail=nothing)
         else:
             rows = self._with_problems(rows, block.cells)
-        cells = block.cells.select(pl.col(was).alias(name) for was, name in self._header.carried.items())
+        cells = _named(block.cells, self._header.carried)
         return Chunk(block.first_row, self._final(rows), cells)
 
     def _read(self, block: Block) -> pl.DataFrame:
@@ -60,7 +60,8 @@ class Validator:
         lines = block.lines if block.lines is not None else pl.lit(None, dtype=pl.UInt32)
         end = block.first_row + block.cells.height
         return (
-            block.cells.lazy()
+            _named(block.cells, {theirs: ours for ours, theirs in self._header.ours.items()})
+            .lazy()
             .select(
                 pl.int_range(block.first_row, end, dtype=pl.UInt32).alias("row"),
                 lines.alias("line"),
@@ -78,9 +79,8 @@ class Validator:
         )
 
     def _cell(self, ours: str) -> pl.Expr:
-        theirs = self._header.ours.get(ours)
-        text = pl.lit("") if theirs is None else pl.col(theirs).cast(pl.String).fill_null("")
-        return text.alias(ours)
+        known = ours in self._header.ours
+        return (pl.col(ours).cast(pl.String).fill_null("") if known else pl.lit("")).alias(ours)
 
     def _meant(self) -> list[pl.Expr]:
         """What flags and profiles fill in: `name`, `code`, `number`, beside the cells as they stand."""
@@ -171,6 +171,11 @@ class Validator:
             called = account.replace_strict(accounts, keys, default=account)
             rows = rows.with_columns(account_key=pl.when(mine).then(called).otherwise("account_key"))
         return rows
+
+
+def _named(cells: pl.DataFrame, names: Mapping[str, str]) -> pl.DataFrame:
+    """Some columns under other names. As series: pl.col would read a user's column name as a pattern."""
+    return pl.DataFrame([cells[was].alias(name) for was, name in names.items()])
 
 
 def _chosen(name: pl.Expr, by_name: Mapping[str, pl.Expr], otherwise: pl.Expr) -> pl.Expr:
