@@ -21,7 +21,7 @@ from batchcredit.ledger.base import (
     NewBatch,
 )
 from batchcredit.ledger.sqlite_file import open_locked, refuse_network, storage_errors
-from batchcredit.ledger.sqlite_reader import SAME_CONTENT, quoted
+from batchcredit.ledger.sqlite_reader import CREDITED_AT, SAME_CONTENT, quoted
 from batchcredit.ledger.sqlite_sender import SqliteSender
 from batchcredit.transfer import MOVES, Event, State, shortest, states_allowing
 
@@ -44,7 +44,7 @@ _RECOGNISE = f"""UPDATE transfer SET state = 'already_credited', reason = ?2 WHE
 } AND o.state = 'credited' AND """
 
 _BY_REFERENCE = _RECOGNISE + "o.reference = transfer.reference)"
-_BY_CONTENT = _RECOGNISE + "o.ended_at > ?3)"
+_BY_CONTENT = _RECOGNISE + CREDITED_AT + " > ?3)"
 
 
 class SqliteLedger(SqliteSender, Ledger):

@@ -138,9 +138,8 @@ def _held_by(path: Path, pid: int, user: str, machine: str, command: str, starte
 
 def _open_for_writing(path: Path) -> apsw.Connection:
     with storage_errors(path):
-        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOMUTEX)
+        connection = _connection(path, apsw.SQLITE_OPEN_READWRITE)
         try:
-            connection.set_busy_timeout(BUSY_MS)
             _check_ours(connection, path)
             connection.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON")
             _migrate(connection)
@@ -150,13 +149,21 @@ def _open_for_writing(path: Path) -> apsw.Connection:
     return connection
 
 
+def _connection(path: Path, access: int) -> apsw.Connection:
+    """With SQLite's own mutex, so that use by two threads at once is an error and no damage; and with plans
+    that do not look at bound values, or each binding would plan the query anew."""
+    connection = apsw.Connection(str(path), flags=access | apsw.SQLITE_OPEN_FULLMUTEX)
+    connection.set_busy_timeout(BUSY_MS)
+    connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
+    return connection
+
+
 def open_reading(path: Path) -> apsw.Connection:
     """A connection that can't write; works while another process sends."""
     refuse_linked(path)
     with storage_errors(path):
-        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_NOMUTEX)
+        connection = _connection(path, apsw.SQLITE_OPEN_READONLY)
         try:
-            connection.set_busy_timeout(BUSY_MS)
             _check_ours(connection, path)
         except BaseException:
             connection.close()

@@ -67,13 +67,18 @@ SAME_CONTENT = """o.lane = {lane} AND o.account_key = {key} AND o.amount = {amou
     AND o.currency = {currency} AND o.batch <> {batch}
     AND (o.reference IS NULL OR {reference} IS NULL OR o.reference = {reference})"""
 
-_MATCH_CONTENT = f"""SELECT b.name, b.id, o.row, o.state, o.ended_at, coalesce(o.reference = ?5, 0)
+#: When a row was credited as far as the ledger knew: a person's word counts from when it was given, so that
+#: what was approved before does not cover it.
+CREDITED_AT = """CASE o.settled_by WHEN 'person' THEN max(coalesce(o.ended_at, 0), coalesce((SELECT max(at)
+    FROM verdict WHERE transfer = o.id AND verdict = 'credited'), 0)) ELSE o.ended_at END"""
+
+_MATCH_CONTENT = f"""SELECT b.name, b.id, o.row, o.state, {CREDITED_AT}, coalesce(o.reference = ?5, 0)
     FROM transfer o JOIN batch b ON b.id = o.batch
     WHERE b.state = 'ready' AND o.state IN ({_COUNTING}) AND {
     SAME_CONTENT.format(lane="?1", key="?2", amount="?3", currency="?4", reference="?5", batch="?6")
 }"""
 
-_MATCH_REFERENCE = f"""SELECT b.name, b.id, o.row, o.state, o.ended_at
+_MATCH_REFERENCE = f"""SELECT b.name, b.id, o.row, o.state, {CREDITED_AT}
     FROM transfer o JOIN batch b ON b.id = o.batch
     WHERE b.state = 'ready' AND o.state IN ({_COUNTING}) AND o.reference = ?5 AND o.batch <> ?6
     AND NOT (o.lane = ?1 AND o.account_key = ?2 AND o.amount = ?3 AND o.currency = ?4)"""

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -22,30 +23,62 @@ from batchcredit.ledger.base import (
 )
 from batchcredit.ledger.caps import CapCheck
 from batchcredit.ledger.sqlite_file import storage_errors
-from batchcredit.ledger.sqlite_reader import SAME_CONTENT, SqliteReader, quoted
+from batchcredit.ledger.sqlite_reader import CREDITED_AT, SAME_CONTENT, SqliteReader, quoted
 from batchcredit.transfer import MOVES, SPENT, Event, State, Transfer, states_allowing
 
-_CLAIM = f"""UPDATE transfer SET state = 'sending', attempts = attempts + 1, sent_at = ?1, ended_at = NULL,
-    duration_ms = NULL, http_status = NULL, provider_code = '', message = '', reason = '', units = NULL,
-    balance_before = NULL, balance_after = NULL, settled_by = '', not_before = 0
-    WHERE id = ?2 AND batch = ?3 AND state IN ({quoted(states_allowing(Event.CLAIM))})"""
+_SAME_AS_T = SAME_CONTENT.format(
+    lane="t.lane",
+    key="t.account_key",
+    amount="t.amount",
+    currency="t.currency",
+    reference="t.reference",
+    batch="t.batch",
+)
 
-#: Equal rows elsewhere that hold this one up: any that may be executed, older ones that may still be sent,
-#: and those credited within the window that nobody approved as repeats.
-_OPEN_ELSEWHERE = f"""SELECT b.name, o.row, o.state FROM transfer o JOIN batch b ON b.id = o.batch
-    WHERE {SAME_CONTENT.format(lane="?1", key="?2", amount="?3", currency="?4", reference="?5", batch="?6")}
-    AND (o.state IN ('sending', 'in_doubt')
-        OR (o.state IN ('pending', 'unsent') AND o.batch < ?6 AND b.state = 'ready')
-        OR (o.state = 'credited' AND o.ended_at > ?7
-            AND o.ended_at > (SELECT repeats_allowed_at FROM batch WHERE id = ?6)))
-    LIMIT 1"""
+#: Equal rows elsewhere that hold a row up: any that may be executed, older ones that may still be sent, and
+#: those credited within the window that nobody approved as repeats. ?1 is the batch, ?2 the window's begin.
+_HOLDS_UP = f"""{_SAME_AS_T} AND (o.state IN ('sending', 'in_doubt')
+    OR (o.state IN ('pending', 'unsent') AND o.batch < ?1 AND b.state = 'ready')
+    OR (o.state = 'credited' AND {CREDITED_AT} > ?2
+        AND {CREDITED_AT} > (SELECT repeats_allowed_at FROM batch WHERE id = ?1)))"""
 
-_SETTLE = """UPDATE transfer SET state = ?1, reason = ?2, http_status = ?3, provider_code = ?4, message = ?5,
-    units = ?6, balance_before = ?7, balance_after = ?8, ended_at = ?9, duration_ms = ?10, not_before = ?11,
-    settled_by = ?12 WHERE id = ?13 AND batch = ?14 AND state = 'sending'"""
+#: The guards stand in the statement that makes the intent: one statement per claim, and nothing in between.
+_CLAIM = f"""UPDATE transfer AS t SET state = 'sending', attempts = attempts + 1, sent_at = ?4,
+    ended_at = NULL, duration_ms = NULL, http_status = NULL, provider_code = '', message = '', reason = '',
+    units = NULL, balance_before = NULL, balance_after = NULL, settled_by = '', not_before = 0
+    WHERE id = ?3 AND batch = ?1 AND state IN ({quoted(states_allowing(Event.CLAIM))})
+    AND NOT EXISTS (SELECT 1 FROM transfer o JOIN batch b ON b.id = o.batch WHERE {_HOLDS_UP})"""
+
+_HELD_UP_BY = f"""SELECT b.name, o.row, o.state FROM transfer t, transfer o JOIN batch b ON b.id = o.batch
+    WHERE t.id = ?3 AND {_HOLDS_UP} LIMIT 1"""
+
+_HOLD_BACK = "UPDATE transfer SET reason = ?, message = ? WHERE id = ? AND state = 'pending'"
+
+_SETTLE = """UPDATE transfer SET state = ?1, settled_by = ?2, reason = ?3, http_status = ?4,
+    provider_code = ?5, message = ?6, units = ?7, balance_before = ?8, balance_after = ?9, ended_at = ?10,
+    duration_ms = ?11, not_before = ?12 WHERE id = ?13 AND batch = ?14 AND state = 'sending'"""
+
+#: Event -> what a settled row's `state` and `settled_by` become.
+_ENDINGS = {
+    event: (state.value, "provider" if event in (Event.CREDIT, Event.REJECT) else "")
+    for (was, event), state in MOVES.items()
+    if was is State.SENDING
+}
 
 _CANDIDATES = """SELECT id, row, account, account_key, amount, currency, coalesce(reference, ''), not_before
     FROM transfer WHERE batch = ? AND row > ? AND lane = ? AND state = 'pending' ORDER BY row LIMIT ?"""
+
+_OF_ACCOUNT = f"""SELECT amount FROM transfer WHERE lane = ? AND account_key = ? AND currency = ?
+    AND sent_at >= ? AND state IN ({quoted(SPENT)})"""
+
+
+@dataclass(slots=True)
+class _Group:
+    """What the operations of one transaction share. `lanes`: those that a claim was granted for."""
+
+    now_ms: int
+    claimed: Claimed
+    lanes: set[int] = field(default_factory=set)
 
 
 class SqliteSender(SqliteReader):
@@ -53,6 +86,7 @@ class SqliteSender(SqliteReader):
 
     def __init__(self, connection: apsw.Connection, path: Path) -> None:
         super().__init__(connection, path)
+        self._cursor = connection.cursor()
         self._caps: CapCheck | None = None
         self._repeat_window_ms = 0
 
@@ -63,7 +97,7 @@ class SqliteSender(SqliteReader):
 
     def _change(self, sql: str, *bindings: Any) -> int:
         """Run one statement in the transaction at hand; how many rows it changed."""
-        self._connection.execute(sql, bindings)
+        self._cursor.execute(sql, bindings)
         return self._connection.changes()
 
     def guard(self, batch: int, caps: Caps, repeat_window_ms: int) -> None:
@@ -76,56 +110,58 @@ class SqliteSender(SqliteReader):
         return [(Transfer(*row[:7]), row[7]) for row in found]
 
     def commit(self, operations: Sequence[Operation]) -> list[Answered]:
-        now_ms = host.now_ms()
+        group = _Group(host.now_ms(), Claimed(host.boot_s()))
         with self._transaction():
-            return [self._apply(operation, now_ms) for operation in operations]
+            answers = [self._apply(operation, group) for operation in operations]
+            for lane in group.lanes:
+                self._change("UPDATE lane SET last_sent_at = ? WHERE id = ?", group.now_ms, lane)
+        return answers
 
-    def _apply(self, operation: Operation, now_ms: int) -> Answered:
-        match operation:
-            case Claim():
-                return self._claim(operation, now_ms)
-            case Settle():
-                self._settle(operation, now_ms)
-            case Pause():
-                self._change(
-                    "UPDATE lane SET paused_until = ? WHERE id = ?", operation.until_ms, operation.lane
-                )
+    def _apply(self, operation: Operation, group: _Group) -> Answered:
+        if isinstance(operation, Claim):
+            return self._claim(operation, group)
+        if isinstance(operation, Settle):
+            self._settle(operation, group.now_ms)
+        elif isinstance(operation, Pause):
+            self._change("UPDATE lane SET paused_until = ? WHERE id = ?", operation.until_ms, operation.lane)
         return None
 
-    def _claim(self, claim: Claim, now_ms: int) -> Claimed | NotClaimed:
-        refused = self._refusal(claim, now_ms) or self._claim_row(claim, now_ms)
-        if refused:
-            self._change(
-                "UPDATE transfer SET reason = ?, message = ? WHERE id = ? AND state = 'pending'",
-                *(refused.reason, refused.message, claim.transfer.id),
-            )
-            return refused
-        if self._caps:
-            self._caps.add(claim.transfer.currency, claim.transfer.amount)
-        self._change("UPDATE lane SET last_sent_at = ? WHERE id = ?", now_ms, claim.lane)
-        return Claimed(host.boot_s())
-
-    def _refusal(self, claim: Claim, now_ms: int) -> NotClaimed | None:
-        elsewhere = self._connection.execute(_OPEN_ELSEWHERE, self._elsewhere_key(claim, now_ms)).fetchone()
-        if elsewhere:
-            name, row, state = elsewhere
-            word = "repeat" if state == State.CREDITED else "open_elsewhere"
-            return NotClaimed(word, f"the same transfer is row {row} of batch {name}, {state}")
-        return self._caps.refusal(claim, now_ms) if self._caps else None
-
-    def _elsewhere_key(self, claim: Claim, now_ms: int) -> tuple[Any, ...]:
-        transfer, since_ms = claim.transfer, now_ms - self._repeat_window_ms
-        key = (claim.lane, transfer.account_key, transfer.amount, transfer.currency)
-        return (*key, transfer.reference or None, claim.batch, since_ms)
-
-    def _claim_row(self, claim: Claim, now_ms: int) -> NotClaimed | None:
+    def _claim(self, claim: Claim, group: _Group) -> Claimed | NotClaimed:
+        over = self._caps.refusal(claim, group.now_ms) if self._caps else None
+        key = (claim.batch, group.now_ms - self._repeat_window_ms, claim.transfer.id)
         try:
-            changed = self._change(_CLAIM, now_ms, claim.transfer.id, claim.batch)
+            if over is None and self._change(_CLAIM, *key, group.now_ms):
+                return self._granted(claim, group)
         except apsw.ConstraintError as error:
-            if "transfer.reference" in str(error):
-                return NotClaimed("reference_taken", self._reference_holder(claim.transfer.reference))
+            return self._held_back(claim, self._taken(claim, error))
+        why = self._held_up(key) or over or NotClaimed("not_pending", "the row is no longer to be sent")
+        return self._held_back(claim, why)
+
+    def _granted(self, claim: Claim, group: _Group) -> Claimed:
+        group.lanes.add(claim.lane)
+        if self._caps:
+            self._caps.add(claim.transfer)
+        return group.claimed
+
+    def _held_back(self, claim: Claim, why: NotClaimed) -> NotClaimed:
+        self._change(_HOLD_BACK, why.reason, why.message, claim.transfer.id)
+        return why
+
+    def _held_up(self, key: tuple[int, int, int]) -> NotClaimed | None:
+        found = self._all(_HELD_UP_BY, *key)
+        if not found:
+            return None
+        name, row, state = found[0]
+        word = "repeat" if state == State.CREDITED else "open_elsewhere"
+        return NotClaimed(word, f"the same transfer is row {row} of batch {name}, {state}")
+
+    def _taken(self, claim: Claim, error: apsw.ConstraintError) -> NotClaimed:
+        """Which of the two constraints on rows that are being sent spoke; any other is a defect."""
+        if "transfer.reference" in str(error):
+            return NotClaimed("reference_taken", self._reference_holder(claim.transfer.reference))
+        if "transfer.account_key" in str(error):
             return NotClaimed("account_in_flight", "another transfer of this account is being sent")
-        return None if changed else NotClaimed("not_pending", "the row is no longer to be sent")
+        raise error
 
     def _reference_holder(self, reference: str) -> str:
         found = self._all(
@@ -137,26 +173,24 @@ class SqliteSender(SqliteReader):
 
     def _settle(self, settle: Settle, now_ms: int) -> None:
         outcome, transfer = settle.outcome, settle.transfer
-        state = MOVES[State.SENDING, outcome.event]
         changed = self._change(
             _SETTLE,
-            *(state.value, outcome.reason, outcome.http_status, outcome.provider_code, outcome.message),
+            *_ENDINGS[outcome.event],
+            *(outcome.reason, outcome.http_status, outcome.provider_code, outcome.message),
             *(_text(outcome.units), _text(outcome.balance_before), _text(outcome.balance_after)),
             *(now_ms, settle.duration_ms, settle.not_before_ms),
-            "provider" if outcome.event in (Event.CREDIT, Event.REJECT) else "",
             *(transfer.id, settle.batch),
         )
         if not changed:
             raise DefectError(f"transfer {transfer.id} was settled twice", reason="defect")
-        if self._caps and state not in SPENT:
-            self._caps.add(transfer.currency, transfer.amount, sign=-1)
+        if self._caps:
+            self._caps.ended(transfer, spent=MOVES[State.SENDING, outcome.event] in SPENT)
 
     def spent_by_account(self, claim: Claim, since_ms: int) -> Decimal:
         """What this claim's account has got since then, sending and in doubt included."""
-        sql = f"""SELECT coalesce(decimal_sum(amount), '0') FROM transfer WHERE lane = ? AND account_key = ?
-            AND currency = ? AND sent_at >= ? AND state IN ({quoted(SPENT)})"""
         transfer = claim.transfer
-        return Decimal(self._all(sql, claim.lane, transfer.account_key, transfer.currency, since_ms)[0][0])
+        found = self._all(_OF_ACCOUNT, claim.lane, transfer.account_key, transfer.currency, since_ms)
+        return sum((Decimal(amount) for (amount,) in found), Decimal(0))
 
 
 def _text(amount: Decimal | None) -> str | None:

@@ -59,6 +59,7 @@ CREATE TABLE cells (
     PRIMARY KEY (batch, first_row)
 ) STRICT;
 
+-- OR and not IN in what is checked for each row: SQLite builds a table of a list's members each time.
 CREATE TABLE transfer (
     id             INTEGER PRIMARY KEY,
     batch          INTEGER NOT NULL REFERENCES batch,
@@ -70,8 +71,9 @@ CREATE TABLE transfer (
     amount         TEXT NOT NULL,
     currency       TEXT NOT NULL,
     reference      TEXT,
-    state          TEXT NOT NULL CHECK (state IN ('pending', 'sending', 'credited', 'rejected', 'unsent',
-                       'in_doubt', 'invalid', 'already_credited', 'cancelled')),
+    state          TEXT NOT NULL CHECK (state = 'pending' OR state = 'sending' OR state = 'credited'
+                       OR state = 'rejected' OR state = 'unsent' OR state = 'in_doubt' OR state = 'invalid'
+                       OR state = 'already_credited' OR state = 'cancelled'),
     reason         TEXT NOT NULL DEFAULT '',
     http_status    INTEGER,
     provider_code  TEXT NOT NULL DEFAULT '',
@@ -92,7 +94,7 @@ CREATE TABLE transfer (
 
 -- One reference stands for one transfer, for ever.
 CREATE UNIQUE INDEX transfer_reference_spent ON transfer (reference)
-    WHERE reference IS NOT NULL AND state IN ('sending', 'in_doubt', 'credited');
+    WHERE reference IS NOT NULL AND (state = 'sending' OR state = 'in_doubt' OR state = 'credited');
 CREATE INDEX transfer_reference ON transfer (reference) WHERE reference IS NOT NULL;
 
 -- One transfer of an account is in flight at a time.
