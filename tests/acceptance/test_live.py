@@ -280,3 +280,30 @@ def test_an_unattended_live_run_needs_a_bound(
     assert "6.5" in said
     assert run(cli, path, "--expect-total", "USD=6.50").code == 0
     assert len(sandbox.book()) == 3
+
+
+@pytest.mark.parametrize(("canary", "credited"), [(2, 4), (3, 3)])
+def test_a_canary_does_not_replace_the_first_row(
+    cli: CommandLine, sandbox: Sandbox, live: LiveProviders, canary: int, credited: int
+) -> None:
+    """On a new lane one row goes alone, then the rest of the canary, then the rest if all were credited."""
+    rows = [*ROWS[:2], ("clicksend", "10404", "9", "USD"), ("clicksend", "15", "4", "USD"), ROWS[2]]
+    ended = run(cli, cli.write("march.csv", rows), *FIRST, "--canary", canary, "--concurrency", 1)
+    asked = [line.split()[0] for line in live.lines if "transfer" in line or "/accounts/" in line]
+    assert asked[:2] == ["GET", "PUT"]
+    assert (ended.code, counts(ended).get("not_sent", 0)) == ((1, 0) if credited == 4 else (4, 2)), ended
+    assert len(sandbox.arrivals()) == (5 if credited == 4 else 3)
+
+
+def test_check_asks_no_new_lane(cli: CommandLine, sandbox: Sandbox, live: LiveProviders) -> None:
+    """check looks at the file alone; --online has to be told that a new lane is right, and keeps nothing."""
+    path = cli.write("march.csv", ROWS)
+    assert cli("check", path, "--json").code == 0
+    refused(cli("check", path, "--online", "--json"), "usage")
+    assert live.lines == []
+    sandbox.control.set(listed=["11", "12", "13"])
+    ended = cli("check", path, "--online", "--accept-profile", "clicksend", "--json")
+    assert ended.code == 0, ended
+    assert live.lines[0] == "GET /v3/account HTTP/1.1"
+    assert not cli.ledger.exists()
+    assert sandbox.arrivals() == []
