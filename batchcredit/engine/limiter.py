@@ -12,8 +12,12 @@ from aiolimiter import AsyncLimiter
 SMOOTH_BELOW_PER_S = 50
 BURST_S = 0.02
 
-#: Spacing is this much wider than the rate asks for, so that the window below has rarely to hold anyone up.
-SLACK = 1.004
+#: The window is watched this much longer than the period, since requests are counted where they arrive, and
+#: some arrive a few milliseconds sooner after they left than others.
+WINDOW_SLACK = 1.004
+
+#: Tokens come this much slower than the rate allows, so that the window has rarely to hold anyone up.
+SLACK = 1.006
 
 
 _UNITS = {1: "s", 60: "min", 3600: "h"}
@@ -45,20 +49,24 @@ WINDOW_MOST = 1_000
 
 
 class Pace:
-    """Hands out turns. Unused time is not saved up: aiolimiter's bucket holds one spacing, or 20 ms."""
+    """Hands out turns. Unused time is not saved up: aiolimiter's bucket holds 20 ms of it."""
 
     def __init__(self, rate: Rate | None, wait_s: float = 0.0) -> None:
         """`wait_s`: how long the first turn waits, because the lane was used just before we started."""
         self._first_at = anyio.current_time() + wait_s
         self._limiter = _limiter(rate) if rate else None
+        self._new = True
         requests = min(WINDOW_MOST, Fraction(rate.count).limit_denominator(1000).numerator) if rate else 0
-        self._window_s = requests / rate.per_second if rate else 0.0
+        self._window_s = WINDOW_SLACK * requests / rate.per_second if rate else 0.0
         self._sent: deque[float] = deque(maxlen=requests)
 
     async def turn(self) -> None:
         """Wait for a token."""
         if self._limiter:
             await anyio.sleep_until(self._first_at)
+            if self._new:
+                self._new = False  # what a new bucket holds beside a token was not saved up by waiting
+                await self._limiter.acquire(self._limiter.max_rate - 1)
             await self._limiter.acquire()
 
     async def window(self) -> None:
@@ -78,5 +86,6 @@ class Pace:
 def _limiter(rate: Rate) -> AsyncLimiter:
     per_s = rate.per_second / SLACK
     if per_s < SMOOTH_BELOW_PER_S:
-        return AsyncLimiter(1, 1 / per_s)
+        # Room for a token and a little: a timer that fires late would lose that time at every token.
+        return AsyncLimiter(1 + per_s * BURST_S, 1 / per_s + BURST_S)
     return AsyncLimiter(per_s * BURST_S, BURST_S)

@@ -141,7 +141,7 @@ class LaneQueue:
 
     async def _wait(self) -> bool:
         """Fetch more rows or wait for a change; False when nothing can come any more."""
-        if not self._fetched_all and self._held < PAGE_ROWS * WINDOW_PAGES:
+        if self._may_fetch():
             await self._fetch_page()
             return True
         if not self._held:
@@ -152,9 +152,12 @@ class LaneQueue:
             await changed.wait()
         return True
 
+    def _may_fetch(self) -> bool:
+        return not self._fetched_all and self._held < PAGE_ROWS * WINDOW_PAGES
+
     async def _fetch_page(self) -> None:
         async with self._fetching:
-            if self._ready or self._fetched_all:
+            if self._ready or not self._may_fetch():
                 return  # another sender has fetched meanwhile
             page = await self.fetch(self._last_row, PAGE_ROWS)
             self._fetched_all = len(page) < PAGE_ROWS
