@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from command_line import HEADER, CommandLine, Ended, Sandbox, wait_for
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batchcredit.writer.table import escaped
@@ -320,6 +320,7 @@ def test_results_replace_nothing_else(shop: CommandLine, sandbox: Sandbox, out: 
     assert sandbox.arrivals() == []
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(max_size=6), min_size=1, max_size=5))
 def test_the_readers_rule_is_one_quote(cells: list[str]) -> None:
     """Whoever takes exactly one ' off each cell that has one gets back what was written."""

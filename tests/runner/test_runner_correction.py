@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from runner_parts import BATCH, ListLedger, as_reader, result_row, worksheet
 
@@ -34,6 +34,7 @@ def found(
     return correction.changes(as_reader(ledger), replace(BATCH, rows=len(was)), rows, Path("march.csv"))
 
 
+@settings(deadline=None)
 @given(
     was=st.lists(st.tuples(st.sampled_from(list(State)), TEXTS), min_size=1, max_size=6),
     edits=st.lists(st.one_of(st.none(), TEXTS), min_size=6, max_size=6),

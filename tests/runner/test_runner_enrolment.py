@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from runner_parts import BATCH, worksheet
 
@@ -22,6 +22,7 @@ from batchcredit.runner.options import InputOptions
 CONTENT = bytes(range(32))
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(blacklist_characters="/\0", blacklist_categories=["Cs"]), min_size=1))
 def test_any_file_gives_a_name_that_a_batch_may_have(stem: str) -> None:
     """The default name of a file, whatever it is called, is one that --batch would take."""
@@ -51,7 +52,8 @@ def found(
 
 
 OPEN = replace(BATCH, content=CONTENT)
-ENDED: dict[str, Any] = {"finished_ms": host.now_ms() - 10_000}
+HOUR_MS = 3_600_000
+ENDED: dict[str, Any] = {"finished_ms": host.now_ms() - HOUR_MS}
 
 
 def test_known_content_is_its_batch_whatever_the_file_is_called() -> None:
@@ -76,9 +78,9 @@ def test_unknown_content_is_new() -> None:
 def test_a_batch_that_ended_long_ago_is_refused(name: str | None) -> None:
     """Within the window a finished batch is itself; after it, its date and the way out are told."""
     ended = replace(OPEN, **ENDED)
-    assert found([ended], CONTENT, name, 60_000).batch is ended
+    assert found([ended], CONTENT, name, 24 * HOUR_MS).batch is ended
     with pytest.raises(RefusedError) as caught:
-        found([ended], CONTENT, name, 9_000)
+        found([ended], CONTENT, name, HOUR_MS // 2)
     assert host.iso(ENDED["finished_ms"]) in str(caught.value)
     assert "--batch NAME" in caught.value.cure
     assert caught.value.exit_code == 2

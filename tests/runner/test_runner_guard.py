@@ -5,7 +5,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from runner_parts import ListLedger, as_reader, how, worksheet
 
@@ -21,6 +21,7 @@ TOTALS = st.dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(st.integers(1, 3), TOTALS, st.one_of(st.none(), st.integers(1, 3)), TOTALS)
 def test_control_totals_have_to_be_met_exactly(
     rows: int, totals: dict[str, Decimal], expect_rows: int | None, expected: dict[str, Decimal]
@@ -67,6 +68,7 @@ def sums(rows: Sequence[tuple[str | None, ...]], *places: int) -> dict[tuple[str
     return found
 
 
+@settings(deadline=None)
 @given(ROWS, CAPS, CAPS, CAPS, CAPS, CAPS)
 def test_a_file_over_a_limit_is_refused(
     rows: list[tuple[str | None, ...]],

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import cast
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from runner_parts import how, profile
 
@@ -24,6 +24,7 @@ LOCAL = profile("local", wire_url="http://127.0.0.1:1/v3")
 KNOWN = {one.name: one for one in (REAL, OTHER, LOCAL)}
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["real", "other", "local"]), min_size=1, max_size=4), st.booleans())
 def test_a_batch_is_live_or_test(names: list[str], sandbox: bool) -> None:
     """Loopback and rehearsals are test, all else is live, and no batch is both."""
@@ -86,6 +87,7 @@ def test_a_new_lane_is_confirmed(seen: bool, yes: bool, accepted: bool, answer: 
     assert caught.value.reason == "new_lane"
 
 
+@settings(deadline=None)
 @given(st.integers(0, 200_000), st.one_of(st.none(), st.sampled_from([(20, 60), (10, 1), (1, 3600)])))
 def test_a_restart_waits_for_what_is_left_of_one_spacing(ago_ms: int, rate: tuple[int, int] | None) -> None:
     """After a restart the first request keeps its distance from the last one, and no more than that."""

@@ -3,7 +3,7 @@
 from decimal import Decimal
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from runner_parts import profile
 
@@ -28,6 +28,7 @@ LANES = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(LANES)
 def test_a_plan_adds_up(lanes: list[LanePlan]) -> None:
     """Rows and totals of a plan are the sums over its lanes, and lanes go side by side."""
@@ -44,6 +45,7 @@ def test_a_plan_adds_up(lanes: list[LanePlan]) -> None:
     assert plan.seconds == max([lane.seconds for lane in lanes], default=0.0)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 64), st.one_of(st.none(), st.integers(1, 100)))
 def test_a_lane_takes_what_its_narrowest_place_takes(rows: int, concurrency: int, per_s: int | None) -> None:
     """No plan promises more than the rate, or than the requests in flight, allow."""

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import cast
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from runner_parts import BATCH
 
@@ -70,6 +70,7 @@ def of_tallies(tallies: Sequence[Tally]) -> tuple[BatchRecord, LedgerReader]:
     return batch, cast(LedgerReader, SimpleNamespace(tallies=lambda _: tallies))
 
 
+@settings(deadline=None)
 @given(TALLIES)
 def test_every_row_and_every_cent_is_in_the_summary_once(tallies: list[Tally]) -> None:
     """Counts, reasons and amounts of a summary add up to what the ledger tells."""
@@ -88,6 +89,7 @@ def test_every_row_and_every_cent_is_in_the_summary_once(tallies: list[Tally]) -
     assert all(isinstance(amount, str) for by in said["amounts"].values() for amount in by.values())
 
 
+@settings(deadline=None)
 @given(TALLIES, st.integers(0, 7), st.booleans())
 def test_a_lost_row_or_cent_is_a_defect(tallies: list[Tally], place: int, lose_money: bool) -> None:
     """A batch that does not add up is never summed up as if it did."""
