@@ -9,6 +9,7 @@ import datetime
 import fcntl
 import getpass
 import os
+import re
 import signal
 import socket
 import sys
@@ -21,6 +22,7 @@ from typing import NoReturn
 NETWORK_FILE_SYSTEMS = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ncpfs", "9p", "ceph", "glusterfs", "lustre", "webdav"}
     | {"fuse.sshfs", "fuse.glusterfs", "fuse.s3fs", "fuse.rclone", "fuse.davfs", "fuse.juicefs", "afpfs"}
+    | {"fuse.ceph", "fuse.ceph-fuse", "fuse.gcsfuse", "fuse.goofys", "fuse.blobfuse2", "beegfs", "gpfs"}
 )
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -60,22 +62,28 @@ def name() -> str:
 
 
 def file_system(path: Path, mounts: Path = MOUNTS) -> str:
-    """The type of file system that holds `path`, or "" where the machine does not tell."""
+    """The type of file system that holds `path`, links followed, or "" where the machine does not tell."""
     try:
-        lines = mounts.read_text().splitlines()
+        lines = mounts.read_text(errors="surrogateescape").splitlines()
     except OSError:
         return ""
-    inside = [fields for fields in map(str.split, lines) if _holds(fields[1], path.resolve())]
-    return max(inside, key=lambda fields: len(fields[1]))[2] if inside else ""
+    real = path.resolve()
+    inside = [
+        (len(fields[1]), number, fields[2])  # the deepest one, and of several on one place the last
+        for number, fields in enumerate(map(str.split, lines))
+        if real.is_relative_to(_unescaped(fields[1]))
+    ]
+    return max(inside)[2] if inside else ""
 
 
-def _holds(mount_point: str, path: Path) -> bool:
-    return path.is_relative_to(mount_point.replace("\\040", " "))
+def _unescaped(mount_point: str) -> str:
+    """Blanks, tabs, line ends and backslashes are written in octal (proc_mounts(5))."""
+    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), mount_point)
 
 
 def is_network_file_system(path: Path) -> bool:
-    """Whether the folder of `path` is on a file system shared over a network."""
-    return file_system(path.parent) in NETWORK_FILE_SYSTEMS
+    """Whether `path`, or the place where it would be made, is on a file system shared over a network."""
+    return file_system(path) in NETWORK_FILE_SYSTEMS
 
 
 def lock(descriptor: int) -> bool:

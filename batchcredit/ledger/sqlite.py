@@ -5,6 +5,7 @@ import os
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,17 @@ from batchcredit.ledger.base import (
     Ledger,
     NewBatch,
 )
-from batchcredit.ledger.sqlite_file import open_locked, refuse_network, storage_errors
+from batchcredit.ledger.sqlite_file import open_locked, refuse_network, release, storage_errors
 from batchcredit.ledger.sqlite_reader import CREDITED_AT, SAME_CONTENT, quoted
 from batchcredit.ledger.sqlite_sender import SqliteSender
 from batchcredit.transfer import MOVES, Event, State, shortest, states_allowing
 
+#: The batch stands in the text, so that an `EnrolRow` is bound as it is.
 _ENROL = """INSERT INTO transfer (batch, row, lane, provider, account, account_key, amount, currency,
-    reference, state, reason, message) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+    reference, state, reason, message) VALUES ({batch}, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+
+#: So many chunks are entered in one transaction: enough for few syncs, few enough for a short log.
+_CHUNKS_MOST = 16
 
 _TO_DOUBT = """UPDATE transfer SET state = 'in_doubt', reason = 'interrupted', ended_at = ?1,
     message = 'the run ended before the answer was known' WHERE state = 'sending'"""
@@ -43,8 +48,17 @@ _RECOGNISE = f"""UPDATE transfer SET state = 'already_credited', reason = ?2 WHE
     )
 } AND o.state = 'credited' AND """
 
-_BY_REFERENCE = _RECOGNISE + "o.reference = transfer.reference)"
+_BY_REFERENCE = _RECOGNISE + "o.reference = transfer.reference) AND reference IS NOT NULL"
 _BY_CONTENT = _RECOGNISE + CREDITED_AT + " > ?3)"
+
+_NOTHING_LEFT = """state = 'ready' AND finished_at IS NULL AND NOT EXISTS (SELECT 1 FROM transfer t
+    WHERE t.batch = batch.id AND t.state IN ('pending', 'unsent'))"""
+
+_FINISH = f"UPDATE batch SET finished_at = ? WHERE id = ? AND {_NOTHING_LEFT}"
+
+#: A batch whose end nobody could write down was finished by its last ending, not when that is found out.
+_FINISH_LATE = f"""UPDATE batch SET finished_at = coalesce((SELECT max(ended_at) FROM transfer t
+    WHERE t.batch = batch.id), ?) WHERE {_NOTHING_LEFT}"""
 
 
 class SqliteLedger(SqliteSender, Ledger):
@@ -68,13 +82,15 @@ class SqliteLedger(SqliteSender, Ledger):
             ledger._recover()
         except BaseException:
             connection.close()
-            os.close(descriptor)
+            release(descriptor)
             raise
         return ledger
 
     def close(self) -> None:
-        super().close()
-        os.close(self._descriptor)
+        try:
+            super().close()
+        finally:
+            release(self._descriptor)
 
     def _recover(self) -> None:
         with self._transaction():
@@ -82,8 +98,12 @@ class SqliteLedger(SqliteSender, Ledger):
             self._change(
                 "UPDATE run SET ended_at = ?, reason = 'interrupted' WHERE ended_at IS NULL", host.now_ms()
             )
-            for (batch,) in self._all("SELECT id FROM batch WHERE state = 'loading'"):
-                self._delete(batch)
+            self._change(_FINISH_LATE, host.now_ms())
+            self._delete_loading()
+
+    def _delete_loading(self) -> None:
+        for (batch,) in self._all("SELECT id FROM batch WHERE state = 'loading'"):
+            self._delete(batch)
 
     # lanes
 
@@ -118,22 +138,22 @@ class SqliteLedger(SqliteSender, Ledger):
 
     def enrol(self, new: NewBatch, chunks: Iterable[EnrolChunk]) -> BatchRecord:
         batch = self._begin_loading(new)
-        rows = 0
-        for chunk in chunks:
+        rows, source = 0, iter(chunks)
+        while (first := next(source, None)) is not None:
             with self._transaction():
-                self._load(batch, chunk)
-            rows += len(chunk.rows)
+                some = chain([first], islice(source, _CHUNKS_MOST - 1))
+                rows += sum(self._load(batch, chunk) for chunk in some)
         with self._transaction():
             self._recognise(batch, new.skip_repeats_since_ms)
+            self._change("INSERT OR IGNORE INTO meta (key, value) VALUES ('kind', ?)", _kind(new))
             self._change("UPDATE batch SET state = 'ready', rows = ? WHERE id = ?", rows, batch)
         return self._record(batch)
 
     def _begin_loading(self, new: NewBatch) -> int:
+        if self.is_live() not in (None, new.live):
+            raise DefectError(f"a {_kind(new)} batch for a {self._meta('kind')} ledger", reason="defect")
         with self._transaction():
-            kind = "live" if new.live else "test"
-            self._change("INSERT OR IGNORE INTO meta (key, value) VALUES ('kind', ?)", kind)
-            if self._meta("kind") != kind:
-                raise DefectError(f"a {kind} batch for a {self._meta('kind')} ledger", reason="defect")
+            self._delete_loading()
             self._change(
                 """INSERT INTO batch (name, content, state, rows, source, results, totals, created_at,
                 repeats_allowed_at, stop_reason) VALUES (?, ?, 'loading', 0, ?, ?, ?, ?, ?, 'interrupted')""",
@@ -147,9 +167,10 @@ class SqliteLedger(SqliteSender, Ledger):
                 )
         return batch
 
-    def _load(self, batch: int, chunk: EnrolChunk) -> None:
-        self._connection.executemany(_ENROL, ((batch, *row) for row in chunk.rows))
+    def _load(self, batch: int, chunk: EnrolChunk) -> int:
+        self._cursor.executemany(_ENROL.format(batch=batch), chunk.rows)
         self._load_cells(batch, chunk)
+        return len(chunk.rows)
 
     def _load_cells(self, batch: int, chunk: EnrolChunk) -> None:
         self._change(
@@ -241,12 +262,9 @@ class SqliteLedger(SqliteSender, Ledger):
         again = (State.UNSENT, State.REJECTED) if rejected else (State.UNSENT,)
         with self._transaction():
             self._change(
-                f"""UPDATE transfer SET state = 'pending', not_before = 0 WHERE batch = ?
-                AND state IN ({quoted(again)})""",
-                batch,
-            )
-            self._change(
-                "UPDATE transfer SET reason = '' WHERE batch = ? AND state = 'pending' AND reason <> ''",
+                f"""UPDATE transfer SET state = 'pending', reason = '', message = '',
+                not_before = CASE state WHEN 'pending' THEN not_before ELSE 0 END
+                WHERE batch = ? AND (state IN ({quoted(again)}) OR state = 'pending' AND reason <> '')""",
                 batch,
             )
             self._recognise(batch, skip_repeats_since_ms)
@@ -266,13 +284,8 @@ class SqliteLedger(SqliteSender, Ledger):
         with self._transaction():
             self._change(_TO_DOUBT, host.now_ms())
             self._change("UPDATE run SET ended_at = ?, reason = ? WHERE id = ?", host.now_ms(), reason, run)
-            left = self._all(
-                "SELECT 1 FROM transfer WHERE batch = ? AND state IN ('pending', 'unsent') LIMIT 1", batch
-            )
-            self._change(
-                "UPDATE batch SET stop_reason = ?, finished_at = ? WHERE id = ?",
-                *(reason, None if left else host.now_ms(), batch),
-            )
+            self._change("UPDATE batch SET stop_reason = ? WHERE id = ?", reason, batch)
+            self._change(_FINISH, host.now_ms(), batch)
 
     def halt(self, batch: int, lane: int, reason: str, message: str) -> None:
         with self._transaction():
@@ -309,6 +322,7 @@ class SqliteLedger(SqliteSender, Ledger):
         self._note_verdict(number, was, verdict, note)
         if state is State.PENDING:
             self._change("UPDATE batch SET finished_at = NULL WHERE id = ?", batch)
+        self._change(_FINISH, host.now_ms(), batch)
         return ""
 
     def _note_verdict(self, number: int, was: State, verdict: str, note: str) -> None:
@@ -331,11 +345,7 @@ class SqliteLedger(SqliteSender, Ledger):
                     *(note, number),
                 )
                 self._note_verdict(number, State(was), "cancelled", note)
-            self._change(
-                """UPDATE batch SET finished_at = ?1 WHERE id = ?2 AND NOT EXISTS (SELECT 1 FROM transfer
-                WHERE batch = ?2 AND state IN ('pending', 'unsent'))""",
-                *(host.now_ms(), batch),
-            )
+            self._change(_FINISH, host.now_ms(), batch)
         return len(found)
 
 
@@ -365,6 +375,10 @@ def _introduce(connection: apsw.Connection, command: str) -> None:
         VALUES (1, ?, ?, ?, ?, ?)""",
         (os.getpid(), host.user(), host.name(), command, host.now_ms()),
     )
+
+
+def _kind(new: NewBatch) -> str:
+    return "live" if new.live else "test"
 
 
 def _totals(totals: Mapping[str, Decimal]) -> str:

@@ -22,6 +22,11 @@ APPLICATION_ID = 0x62637264  # "bcrd"
 #: How long a reader or the writer waits for the other's short SQLite lock.
 BUSY_MS = 10_000
 
+#: macOS needs a sync of its own to reach the disk; elsewhere fullfsync says nothing. The cache (32 MiB) holds
+#: the index of a large ledger, into which accounts fall at random.
+_WRITING = """PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA fullfsync=ON;
+    PRAGMA checkpoint_fullfsync=ON; PRAGMA foreign_keys=ON; PRAGMA cache_size=-32768"""
+
 
 @contextlib.contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
@@ -34,7 +39,7 @@ def storage_errors(path: Path) -> Iterator[None]:
             reason="disk_full",
             cure="Free some space, then run the same command again.",
         ) from error
-    except (apsw.NotADBError, apsw.CorruptError) as error:
+    except (apsw.NotADBError, apsw.CorruptError, apsw.FormatError) as error:
         raise StorageError(
             f"{path} is no readable ledger: {error}",
             reason="ledger_damaged",
@@ -45,6 +50,9 @@ def storage_errors(path: Path) -> Iterator[None]:
         apsw.CantOpenError,
         apsw.IOError,
         apsw.BusyError,
+        apsw.LockedError,
+        apsw.ProtocolError,
+        apsw.NoLFSError,
         apsw.PermissionsError,
     ) as error:
         raise _unusable(path, str(error)) from error
@@ -87,22 +95,47 @@ def _links(path: Path) -> int:
 
 
 def open_locked(path: Path) -> tuple[apsw.Connection, int]:
-    """The connection that may write, and the descriptor that holds the lock: close the latter last."""
+    """The connection that may write, and the descriptor that holds the lock: `release` the latter last."""
     with storage_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _make_folder(path.parent)
+        if path.exists() and _inode(path.stat()) in _held_here:
+            raise _held(path)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         _lock(descriptor, path)
         refuse_linked(path)
         return _open_for_writing(path), descriptor
     except BaseException:
-        os.close(descriptor)
+        release(descriptor)
         raise
 
 
+def release(descriptor: int) -> None:
+    """Give the lock back."""
+    _held_here.discard(_inode(os.fstat(descriptor)))
+    os.close(descriptor)
+
+
+#: The files whose lock this process has: a second descriptor of one must not even be opened, see above.
+_held_here: set[tuple[int, int]] = set()
+
+
+def _inode(found: os.stat_result) -> tuple[int, int]:
+    return found.st_dev, found.st_ino
+
+
+def _make_folder(folder: Path) -> None:
+    """A folder that is new is on disk before anything in it is relied on."""
+    if not folder.is_dir():
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        host.sync_folder(folder.parent)
+
+
 def _lock(descriptor: int, path: Path) -> None:
-    if not host.lock(descriptor):
-        raise _held(path)
+    with storage_errors(path):
+        if not host.lock(descriptor):
+            raise _held(path)
+    _held_here.add(_inode(os.fstat(descriptor)))
 
 
 def _held(path: Path) -> RefusedError:
@@ -141,7 +174,7 @@ def _open_for_writing(path: Path) -> apsw.Connection:
         connection = _connection(path, apsw.SQLITE_OPEN_READWRITE)
         try:
             _check_ours(connection, path)
-            connection.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON")
+            connection.execute(_WRITING)
             _migrate(connection)
         except BaseException:
             connection.close()
@@ -165,10 +198,21 @@ def open_reading(path: Path) -> apsw.Connection:
         connection = _connection(path, apsw.SQLITE_OPEN_READONLY)
         try:
             _check_ours(connection, path)
+            _refuse_unmade(connection, path)
         except BaseException:
             connection.close()
             raise
     return connection
+
+
+def _refuse_unmade(connection: apsw.Connection, path: Path) -> None:
+    """The first holder is about to make the tables, or was killed before."""
+    if connection.pragma("user_version") == 0:
+        raise RefusedError(
+            f"there is no ledger at {path} yet",
+            reason="no_ledger",
+            cure="Run a batch first, or name the ledger with --ledger sqlite:///path/ledger.db",
+        )
 
 
 def _check_ours(connection: apsw.Connection, path: Path) -> None:
