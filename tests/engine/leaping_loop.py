@@ -10,6 +10,8 @@ T = TypeVar("T")
 #: What one round of the loop takes: without it a wait that is too short to be a number would not end.
 TICK_S = 1e-6
 
+LONGEST_S = 30 * 86_400
+
 
 class LeapingLoop(asyncio.SelectorEventLoop):
     """Waits for nothing but timers; each fires up to `late_s` late, by dice of its own."""
@@ -27,6 +29,8 @@ class LeapingLoop(asyncio.SelectorEventLoop):
     def _leap(self, timeout: float | None = None) -> list[Any]:
         if timeout is None:
             raise RuntimeError("everybody waits, and no timer is set")
+        if self._now_s > LONGEST_S:
+            raise RuntimeError("a month went by: everybody waits for what does not come")
         late_s = self._dice.uniform(0, self._late_s) if timeout > 0 else 0.0
         self._now_s += timeout + late_s + TICK_S
         return []

@@ -162,12 +162,15 @@ def test_who_is_called_back_takes_no_token() -> None:
 
 
 class ClockingWire(Wire):
-    """Credits whoever is named at once, and notes when each request left."""
+    """Credits whoever is named at once, and notes when each request left, after up to `dial_s`."""
 
-    def __init__(self) -> None:
+    def __init__(self, dial_s: float = 0.0) -> None:
         self.times: list[float] = []
+        self._dial_s, self._dice = dial_s, random.Random(1)
 
     async def exchange(self, request: Request, timeout_s: float, departs: Departs = at_once) -> Exchange:
+        if self._dial_s:
+            await anyio.sleep(self._dice.uniform(0, self._dial_s))
         await departs()
         self.times.append(time.monotonic())
         body = b'{"response-code":200,"prev-balance":"1.00","sms-units":"1.50","new-balance":"2.50"}'
@@ -206,6 +209,16 @@ async def test_a_thousand_a_second_leave(rig: Rig) -> None:
     await rig.send()
     assert rig.states() == {State.CREDITED: 3000}
     assert fullest(wire.times, 1.0) <= 1020
+
+
+async def test_slow_dials_make_no_burst(rig: Rig) -> None:
+    """Connections that take between nothing and 0.2 s to stand: the window is kept where requests leave."""
+    wire = ClockingWire(dial_s=0.2)
+    lane = rig.lane("fastmessage", Rate(Decimal(20), 1), wire, concurrency=16)
+    rig.enrol((lane, client) for client in accounts("fastmessage", 50))
+    await rig.send()
+    assert len(wire.times) == 50
+    assert fullest(wire.times, 1.0) <= 20
 
 
 async def test_no_burst_after_a_pause(rig: Rig, control: Control) -> None:

@@ -178,6 +178,13 @@ def test_close_ends_all_waiting(rows: list[Row], senders: int, after_s: float, s
     run_leaping(closed())
 
 
+def test_many_senders_hold_no_more_than_the_window() -> None:
+    """Rows of one account leave nothing to hand out, so that all senders ask for more at the same time."""
+    script = run_leaping(_run([Row(1)] * 60, Budget(), 6, 1))
+    assert script.ended == list(range(1, 61))
+    assert script.most_held <= WINDOW
+
+
 def test_a_waiting_account_lets_others_pass() -> None:
     """Rows of an account that waits for a backoff hold up no row of another account."""
     rows = [Row(1, not_before_s=30.0), Row(1), Row(2), Row(3)]
