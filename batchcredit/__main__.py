@@ -5,8 +5,10 @@ import sys
 
 def main() -> None:
     """Run the command line and exit with the contract's code."""
-    from batchcredit.cli import run
-
+    try:
+        from batchcredit.cli import run
+    except KeyboardInterrupt:
+        sys.exit(2)  # nothing was read yet
     sys.exit(run(sys.argv[1:]))
 
 

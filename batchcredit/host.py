@@ -16,7 +16,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn
 
 #: Where a lock or a write-ahead log can't be trusted (sqlite.org/wal.html).
 NETWORK_FILE_SYSTEMS = frozenset(
@@ -124,11 +123,26 @@ def on_stop_signals(call: Callable[[], None]) -> Iterator[None]:
 @contextlib.contextmanager
 def interrupted_by_stop_signals() -> Iterator[None]:
     """SIGINT and SIGTERM raise KeyboardInterrupt at once, in an event loop too, whose own handler would wait
-    for the next await while a person is asked or a large file is read."""
+    for the next await while a person is asked or a large file is read. Not after `deafen`."""
+    _deaf.clear()
     with _kept_handlers():
         for number in _STOP_SIGNALS:
             signal.signal(number, _interrupt)
         yield
+
+
+def deafen() -> None:
+    """From now on `interrupted_by_stop_signals` interrupts nothing: the outcome stands and has to be told."""
+    _deaf.append(True)
+
+
+def ignore_stop_signals() -> None:
+    """For a process that has told its outcome and only has to end."""
+    for number in _STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+_deaf: list[bool] = []
 
 
 @contextlib.contextmanager
@@ -141,5 +155,6 @@ def _kept_handlers() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _interrupt(*_: object) -> NoReturn:
-    raise KeyboardInterrupt
+def _interrupt(*_: object) -> None:
+    if not _deaf:
+        raise KeyboardInterrupt

@@ -108,6 +108,8 @@ def send_options(
     from batchcredit.settings import rate
 
     guarding, sending = guarding or Guarding(), sending or Sending()
+    if guarding.allow_repeat and guarding.skip_repeats:
+        raise _usage("--allow-repeat and --skip-repeats: one of them at a time")
     for name, number in (
         ("canary", sending.canary),
         ("limit", sending.limit),
@@ -140,6 +142,17 @@ def send_options(
         ledger_url=common.ledger or "",
         again=_again(common, sandbox=guarding.sandbox),
     )
+
+
+def reading_again(reading: Reading) -> tuple[str, ...]:
+    """The flags with which the same file is understood in the same way."""
+    texts = (("--batch", reading.batch), ("--provider", reading.provider), ("--thousands", reading.thousands))
+    flags = [
+        part for name, text in (*texts, ("--currency", reading.currency)) if text for part in (name, text)
+    ]
+    flags += [part for text in reading.map for part in ("--map", text)]
+    meant = (("--skip-invalid", reading.skip_invalid), ("--allow-duplicates", reading.allow_duplicates))
+    return (*flags, *(name for name, given in meant if given))
 
 
 def _again(common: Common, *, sandbox: bool) -> tuple[str, ...]:

@@ -1,11 +1,20 @@
 """run, check, resume: the commands that send or would."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from batchcredit.cli.flags import Common, Guarding, Reading, Sending, input_options, send_options
+from batchcredit.cli.flags import (
+    Common,
+    Guarding,
+    Reading,
+    Sending,
+    input_options,
+    reading_again,
+    send_options,
+)
 from batchcredit.cli.session import console_of, end, in_loop, put, settings_of
 
 _READING, _GUARDING, _SENDING, _COMMON = Reading(), Guarding(), Sending(), Common()
@@ -46,6 +55,7 @@ def check(
     console, settings = console_of(common), settings_of(common)
     given = input_options(input, reading)
     how = send_options(f"check {input}", common, guarding)
+    how = replace(how, again=(*reading_again(reading), *how.again))
     summary = in_loop(lambda: checking.check(given, how, settings, console))
     return end(summary, common, console)
 

@@ -69,6 +69,11 @@ def _same(typed: str, meant: Decimal) -> bool:
         return False
 
 
+def visible(text: str) -> str:
+    """`text` without anything that steers a terminal or hides; line ends stay."""
+    return "".join(sign if sign.isprintable() or sign == "\n" else "\ufffd" for sign in text)
+
+
 def spoken(command: Sequence[str]) -> str:
     """A command as it can be typed."""
     import shlex

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from zoneinfo import ZoneInfo
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
-from batchcredit.console.base import local_time, spoken
+from batchcredit.console.base import local_time, spoken, visible
 from batchcredit.ledger.base import BatchLane, BatchRecord, ResultRow
 from batchcredit.runner.records import BatchView
 from batchcredit.runner.summary import Summary
@@ -28,7 +28,7 @@ def _text(*parts: Table | str) -> str:
 def _table(titles: Iterable[str], rows: Iterable[Sequence[str]]) -> Table:
     table = Table(*titles, box=None, pad_edge=False)
     for row in rows:
-        table.add_row(*map(escape, row))
+        table.add_row(*(Text(visible(cell).replace("\n", " ")) for cell in row))
     return table
 
 

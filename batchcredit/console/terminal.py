@@ -21,6 +21,7 @@ from batchcredit.console.base import (
     agreed_to_total,
     in_words,
     spoken,
+    visible,
 )
 from batchcredit.engine.judgement import Judged
 from batchcredit.engine.lane import Lane, LaneState
@@ -61,10 +62,10 @@ class TerminalConsole(Console):
 
     def note(self, text: str) -> None:
         if self.level > QUIET:
-            self._out.print(Text(text))
+            self._out.print(Text(visible(text)))
 
     def warn(self, text: str) -> None:
-        self._out.print(Text.assemble(("warning: ", "yellow"), text))
+        self._out.print(Text.assemble(("warning: ", "yellow"), visible(text)))
 
     def show_survey(self, path: Path, survey: Survey) -> None:
         for word, problem in survey.problems.items():
@@ -101,9 +102,7 @@ class TerminalConsole(Console):
                 own = lane.balance
                 known = own is not None and own.currency in ("", currency)
                 table.add_row(
-                    escape(lane.profile),
-                    escape(lane.identity.login),
-                    escape(host_of(lane.identity.base_url)),
+                    *(lane.profile, _cell(lane.identity.login), host_of(lane.identity.base_url)),
                     f"{total.rows}",
                     f"{_money(total.amount)} {currency}",
                     f"{_money(own.amount)} {own.currency}" if own else "not known",
@@ -125,9 +124,9 @@ class TerminalConsole(Console):
         table = Table("profile", "row", "account", "amount", "status", "before", "after", "message", box=None)
         for trial in trials:
             table.add_row(
-                *(trial.profile, str(trial.row), escape(trial.account), f"{trial.amount} {trial.currency}"),
+                *(trial.profile, str(trial.row), _cell(trial.account), f"{trial.amount} {trial.currency}"),
                 *(trial.status, _known(trial.balance_before), _known(trial.balance_after)),
-                escape(trial.message),
+                _cell(trial.message),
             )
         self._out.print(table)
         if any(trial.adds_up is False for trial in trials):
@@ -205,9 +204,13 @@ class TerminalConsole(Console):
             self._out.print(Text.assemble("next: ", (spoken(summary.next), "bold")), soft_wrap=True)
 
     def show_error(self, error: BatchcreditError) -> None:
-        self._out.print(Text.assemble(("batchcredit: ", "bold red"), str(error)), soft_wrap=True)
+        self._out.print(Text.assemble(("batchcredit: ", "bold red"), visible(str(error))), soft_wrap=True)
         if error.cure:
-            self._out.print(Text.assemble(("  -> ", "bold"), error.cure), soft_wrap=True)
+            self._out.print(Text.assemble(("  -> ", "bold"), visible(error.cure)), soft_wrap=True)
+
+
+def _cell(text: str) -> Text:
+    return Text(visible(text))
 
 
 def _rows(number: int) -> str:
@@ -224,14 +227,18 @@ def _bad_row(example: Example) -> str:
 
 
 def _advice(summary: Summary) -> list[str]:
+    counts = {**summary.counts, "not_sent": summary.counts.get("not_sent", 0) - summary.held_up}
+    counts["held_up"] = summary.held_up
     said = {
         "in_doubt": "in doubt: may have been credited. Do not send them again; compare with the provider's "
         "records and resolve each one",
         "not_sent": "not sent: safe to send again",
+        "held_up": "not sent because of another batch, until that one is resolved, sent or cancelled; "
+        f"which one: batchcredit show {summary.batch}",
         "rejected": "refused by the provider: correct them",
         "invalid": "invalid: correct them in the file",
     }
-    return [f"{summary.counts[status]} {text}" for status, text in said.items() if summary.counts.get(status)]
+    return [f"{counts[status]} {text}" for status, text in said.items() if counts.get(status)]
 
 
 def _said(lane: Lane) -> str:

@@ -15,7 +15,7 @@ from batchcredit.engine.backoff import connect_wait_s
 from batchcredit.engine.judgement import Ending, Judged, given_up, judge, stale
 from batchcredit.engine.lane import Lane
 from batchcredit.engine.queue import Job
-from batchcredit.engine.wire import Exchange
+from batchcredit.engine.wire import Exchange, WithheldError
 from batchcredit.ledger.base import Claim, NotClaimed, Pause, Settle
 from batchcredit.ledger.journal import Journal
 from batchcredit.transfer import Event
@@ -70,12 +70,18 @@ class Delivery:
         return await self._settle(job, exchange, judged, duration_ms)
 
     async def _send(self, job: Job, intent_boot_s: float) -> tuple[Exchange, Judged]:
-        if host.boot_s() - intent_boot_s > INTENT_MOST_S:
-            return Exchange(sent=False), stale()
-        request = self.lane.provider.transfer(job.transfer)
         lane = self.lane
-        exchange = await lane.wire.exchange(request, lane.policy.timeout_s, lane.pace.window)
-        return exchange, judge(self.lane.provider, job.transfer, exchange)
+
+        async def departs() -> None:
+            await lane.pace.window()
+            if host.boot_s() - intent_boot_s > INTENT_MOST_S:
+                raise WithheldError
+
+        request = lane.provider.transfer(job.transfer)
+        exchange = await lane.wire.exchange(request, lane.policy.timeout_s, departs)
+        if exchange.withheld:
+            return exchange, stale()
+        return exchange, judge(lane.provider, job.transfer, exchange)
 
     async def _settle(self, job: Job, exchange: Exchange, judged: Judged, duration_ms: int) -> float | None:
         judged = self._counted(job, judged)

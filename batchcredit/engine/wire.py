@@ -54,6 +54,10 @@ _ERRORS = (
 Departs = Callable[[], Awaitable[None]]
 
 
+class WithheldError(Exception):
+    """Raised by `departs`: the request is not to leave any more."""
+
+
 async def at_once() -> None:
     """Nothing holds a request up."""
 
@@ -67,6 +71,7 @@ class Exchange:
     problem: str = ""
     detail: str = ""
     untrusted: bool = False  # the server's TLS certificate does not verify
+    withheld: bool = False  # `departs` did not let it go
 
 
 class Wire(ABC):
@@ -76,7 +81,8 @@ class Wire(ABC):
     async def exchange(self, request: Request, timeout_s: float, departs: Departs = at_once) -> Exchange:
         """Send once and hear the answer out, within `timeout_s` for all of it. Raises nothing of its own.
 
-        `departs` is awaited when a connection stands, as the last thing before the first byte.
+        `departs` is awaited when a connection stands, as the last thing before the first byte. It may raise
+        WithheldError, and then nothing leaves.
         """
 
     @abstractmethod
@@ -143,6 +149,8 @@ class HttpxWire(Wire):
     async def _tried(self, request: Request, trace: _Trace, timeout_s: float) -> Exchange:
         try:
             return await self._exchange(request, trace, timeout_s)
+        except WithheldError:
+            return Exchange(sent=False, withheld=True)
         except _ERRORS as error:
             return _broken(error, trace.writing)
 

@@ -90,7 +90,11 @@ class EnrolChunk:
 
 @dataclass(frozen=True, slots=True)
 class RowKey:
-    """What makes two rows of different batches the same request for money."""
+    """What makes two rows of different batches the same request for money.
+
+    Rows of one lane, or of one profile's name: a profile that was given another login or address still stands
+    for the same provider to whoever wrote the file.
+    """
 
     row: int
     lane: int
@@ -98,6 +102,7 @@ class RowKey:
     amount: str
     currency: str
     reference: str | None
+    provider: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,8 +277,8 @@ class LedgerReader(ABC):
     def matches(self, rows: Iterable[RowKey], batch: int) -> Iterator[Match]:
         """Rows of other ready batches (not `batch`) that equal these, or hold their references.
 
-        Equal: lane, account, amount and currency; not where both have references and these differ. Only other
-        rows that are pending, unsent, sending, in doubt or credited count.
+        Equal: lane or profile, account, amount and currency; not where both have references and these differ.
+        Only other rows that are pending, unsent, sending, in doubt or credited count.
         """
 
     @abstractmethod
@@ -289,8 +294,10 @@ class LedgerReader(ABC):
         """Rows first_row..last_row of a batch, in order."""
 
     @abstractmethod
-    def rows_in(self, batch: int, states: Sequence[State], limit: int) -> list[ResultRow]:
-        """The first `limit` rows that are in one of these states, in order."""
+    def rows_in(
+        self, batch: int, states: Sequence[State], reasons: Sequence[str], limit: int
+    ) -> list[ResultRow]:
+        """The first `limit` rows that are in one of these states or have one of these reasons, in order."""
 
     @abstractmethod
     def cells(self, batch: int) -> Iterator[tuple[int, int, bytes]]:
@@ -316,11 +323,10 @@ class Ledger(LedgerReader):
         """Enter a whole batch; senders see it only once it is complete."""
 
     @abstractmethod
-    def correct(
-        self, batch: int, content: bytes, totals: Mapping[str, Decimal], chunks: Iterable[EnrolChunk]
-    ) -> int:
-        """Give a batch its corrected rows: those of `chunks` that differ from the ledger's, each as a new
-        generation; how many. Only rows that were not credited, are not in doubt and have a reference may."""
+    def correct(self, batch: int, content: bytes, chunks: Iterable[EnrolChunk]) -> int:
+        """Give a batch its corrected rows: those of `chunks` that differ from the ledger's, and invalid ones
+        that have become valid, each as a new generation; how many. Only rows that were not credited, are not
+        in doubt and have a reference may."""
 
     @abstractmethod
     def place_results(self, batch: int, path: str) -> None:

@@ -45,6 +45,7 @@ _RECOGNISE = f"""UPDATE transfer SET state = 'already_credited', reason = ?2 WHE
         currency="transfer.currency",
         reference="transfer.reference",
         batch="transfer.batch",
+        provider="transfer.provider",
     )
 } AND o.state = 'credited' AND """
 
@@ -187,9 +188,7 @@ class SqliteLedger(SqliteSender, Ledger):
         if skip_repeats_since_ms is not None:
             self._change(_BY_CONTENT, batch, "repeat", skip_repeats_since_ms)
 
-    def correct(
-        self, batch: int, content: bytes, totals: Mapping[str, Decimal], chunks: Iterable[EnrolChunk]
-    ) -> int:
+    def correct(self, batch: int, content: bytes, chunks: Iterable[EnrolChunk]) -> int:
         corrected = 0
         with self._transaction():
             self._change("DELETE FROM cells WHERE batch = ?", batch)
@@ -198,17 +197,26 @@ class SqliteLedger(SqliteSender, Ledger):
                 self._load_cells(batch, chunk)
             self._change(
                 "UPDATE batch SET content = ?, totals = ?, finished_at = NULL WHERE id = ?",
-                *(content, _totals(totals), batch),
+                *(content, _totals(self._valid_amounts(batch)), batch),
             )
         return corrected
+
+    def _valid_amounts(self, batch: int) -> dict[str, Decimal]:
+        found = self._all(
+            """SELECT currency, decimal_sum(amount) FROM transfer WHERE batch = ? AND state <> 'invalid'
+            GROUP BY currency""",
+            batch,
+        )
+        return {currency: Decimal(amount) for currency, amount in found}
 
     def _correct_row(self, batch: int, row: Sequence[Any]) -> int:
         number, lane, provider, account, key, amount, currency, reference, state, reason, message = row
         changed = self._change(
             """INSERT INTO corrected SELECT id, generation, account, amount, currency, reference, state,
             reason, message, attempts, sent_at, ?7 FROM transfer WHERE batch = ?1 AND row = ?2
-            AND (provider <> ?3 OR account <> ?4 OR amount <> ?5 OR currency <> ?6)""",
-            *(batch, number, provider, account, amount, currency, host.now_ms()),
+            AND (provider <> ?3 OR account <> ?4 OR amount <> ?5 OR currency <> ?6
+                OR (state = 'invalid' AND ?8 = 'pending' AND reference IS NOT NULL))""",
+            *(batch, number, provider, account, amount, currency, host.now_ms(), state),
         )
         if not changed:
             return 0
@@ -217,20 +225,8 @@ class SqliteLedger(SqliteSender, Ledger):
             currency = ?, state = ?, reason = ?, message = ?, generation = generation + 1, http_status = NULL,
             provider_code = '', settled_by = '', not_before = 0 WHERE batch = ? AND row = ? AND reference = ?
             AND state IN ('pending', {quoted(states_allowing(Event.REOPEN))})""",
-            *(
-                lane,
-                provider,
-                account,
-                key,
-                amount,
-                currency,
-                state,
-                reason,
-                message,
-                batch,
-                number,
-                reference,
-            ),
+            *(lane, provider, account, key, amount, currency, state, reason, message),
+            *(batch, number, reference),
         )
         if not updated:
             raise DefectError(f"row {number} is not one that may be corrected", reason="defect")
@@ -314,7 +310,9 @@ class SqliteLedger(SqliteSender, Ledger):
         try:
             self._change(
                 """UPDATE transfer SET state = ?1, settled_by = 'person', reason = 'verdict', message = ?2,
-                not_before = 0 WHERE id = ?3""",
+                not_before = 0, lane = CASE ?1 WHEN 'pending' THEN coalesce((SELECT bl.lane FROM batch_lane bl
+                    WHERE bl.batch = transfer.batch AND bl.profile = transfer.provider), lane) ELSE lane END
+                WHERE id = ?3""",
                 *(state.value, note, number),
             )
         except apsw.ConstraintError:

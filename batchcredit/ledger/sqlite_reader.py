@@ -63,8 +63,8 @@ _TALLIES = f"""SELECT t.state, {_REASON} AS word,
 _COUNTING = quoted((State.PENDING, State.UNSENT, *SPENT))
 
 #: The same request for money; two references that differ tell two requests apart.
-SAME_CONTENT = """o.lane = {lane} AND o.account_key = {key} AND o.amount = {amount}
-    AND o.currency = {currency} AND o.batch <> {batch}
+SAME_CONTENT = """o.account_key = {key} AND o.amount = {amount} AND o.currency = {currency}
+    AND (o.lane = {lane} OR o.provider = {provider}) AND o.batch <> {batch}
     AND (o.reference IS NULL OR {reference} IS NULL OR o.reference = {reference})"""
 
 #: When a row was credited as far as the ledger knew: a person's word counts from when it was given, so that
@@ -75,13 +75,16 @@ CREDITED_AT = """CASE o.settled_by WHEN 'person' THEN max(coalesce(o.ended_at, 0
 _MATCH_CONTENT = f"""SELECT b.name, b.id, o.row, o.state, {CREDITED_AT}, coalesce(o.reference = ?5, 0)
     FROM transfer o JOIN batch b ON b.id = o.batch
     WHERE b.state = 'ready' AND o.state IN ({_COUNTING}) AND {
-    SAME_CONTENT.format(lane="?1", key="?2", amount="?3", currency="?4", reference="?5", batch="?6")
+    SAME_CONTENT.format(
+        lane="?1", key="?2", amount="?3", currency="?4", reference="?5", batch="?6", provider="?7"
+    )
 }"""
 
 _MATCH_REFERENCE = f"""SELECT b.name, b.id, o.row, o.state, {CREDITED_AT}
     FROM transfer o JOIN batch b ON b.id = o.batch
     WHERE b.state = 'ready' AND o.state IN ({_COUNTING}) AND o.reference = ?5 AND o.batch <> ?6
-    AND NOT (o.lane = ?1 AND o.account_key = ?2 AND o.amount = ?3 AND o.currency = ?4)"""
+    AND NOT (o.account_key = ?2 AND o.amount = ?3 AND o.currency = ?4
+        AND (o.lane = ?1 OR o.provider = ?7))"""
 
 
 def _decimal_sum() -> tuple[list[Decimal], Callable[..., None], Callable[[list[Decimal]], str]]:
@@ -164,7 +167,8 @@ class SqliteReader(LedgerReader):
                 yield from self._matches_of(key, batch)
 
     def _matches_of(self, key: RowKey, batch: int) -> Iterator[Match]:
-        bindings = (key.lane, key.account_key, key.amount, key.currency, key.reference, batch)
+        content = (key.lane, key.account_key, key.amount, key.currency)
+        bindings = (*content, key.reference, batch, key.provider)
         for name, other, row, state, ended, same_reference in self._connection.execute(
             _MATCH_CONTENT, bindings
         ):
@@ -179,7 +183,7 @@ class SqliteReader(LedgerReader):
         return [Left(row[0], row[1], row[2], Decimal(row[3])) for row in self._all(sql, batch)]
 
     def left_keys(self, batch: int, *, rejected: bool) -> Iterator[RowKey]:
-        sql = f"""SELECT row, lane, account_key, amount, currency, reference FROM transfer
+        sql = f"""SELECT row, lane, account_key, amount, currency, reference, provider FROM transfer
             WHERE batch = ? AND row > ? AND state IN ({_left(rejected)}) ORDER BY row LIMIT 10000"""
         last = 0
         while found := self._all(sql, batch, last):
@@ -191,9 +195,12 @@ class SqliteReader(LedgerReader):
         found = self._all(_ROWS, batch, first_row, last_row)
         return [self._result_row(*row) for row in found]
 
-    def rows_in(self, batch: int, states: Sequence[State], limit: int) -> list[ResultRow]:
-        sql = f"{_KNOWN} AND t.state IN ({quoted(states)}) ORDER BY t.row LIMIT ?"
-        return [self._result_row(*row) for row in self._all(sql, batch, limit)]
+    def rows_in(
+        self, batch: int, states: Sequence[State], reasons: Sequence[str], limit: int
+    ) -> list[ResultRow]:
+        marks = ", ".join("?" * len(reasons))
+        sql = f"{_KNOWN} AND (t.state IN ({quoted(states)}) OR t.reason IN ({marks})) ORDER BY t.row LIMIT ?"
+        return [self._result_row(*row) for row in self._all(sql, batch, *reasons, limit)]
 
     def _result_row(self, *row: Any) -> ResultRow:
         known = (*row[:6], State(row[6]), *row[7:19], self._transfer_id(*row[19:]))

@@ -33,6 +33,7 @@ _SAME_AS_T = SAME_CONTENT.format(
     currency="t.currency",
     reference="t.reference",
     batch="t.batch",
+    provider="t.provider",
 )
 
 #: Equal rows elsewhere that hold a row up: any that may be executed, older ones that may still be sent, and

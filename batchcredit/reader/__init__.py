@@ -1,7 +1,7 @@
 """The way in: a file becomes validated rows, or is refused with its cure, before a cent can move."""
 
 from batchcredit.reader.examine import examine
-from batchcredit.reader.invalid_file import write_invalid
+from batchcredit.reader.invalid_file import invalid_path, write_invalid
 from batchcredit.reader.problems import PROBLEMS, Problem
 from batchcredit.reader.rules import ProfileRules, ReadOptions
 from batchcredit.reader.survey import Example, ProblemCount, Survey, Total, Twin, Twins
@@ -22,5 +22,6 @@ __all__ = [
     "Twins",
     "Worksheet",
     "examine",
+    "invalid_path",
     "write_invalid",
 ]

@@ -8,9 +8,34 @@ import polars as pl
 
 from batchcredit.errors import RefusedError
 from batchcredit.reader.cures import cure_of
+from batchcredit.reader.header import INVALID_COLUMNS
 from batchcredit.reader.rules import ProfileRules
 from batchcredit.reader.validate import Chunk
 from batchcredit.reader.worksheet import Worksheet, storing
+
+#: So many names are tried beside files of others.
+_NAMES = 100
+
+
+def invalid_path(path: Path) -> Path:
+    """Where the bad rows of the input at `path` are listed: `<stem>.invalid.csv`, or with a number behind it
+    where that is a file of somebody else's."""
+    stem = path.name
+    for ending in (".gz", ".csv", ".parquet"):
+        stem = stem.removesuffix(ending)
+    names = (f"{stem}.invalid.csv", *(f"{stem}.invalid-{number}.csv" for number in range(2, _NAMES)))
+    return next((path.with_name(name) for name in names if _is_free(path.with_name(name))), path)
+
+
+def _is_free(path: Path) -> bool:
+    """Whether nothing stands there, or an earlier list of bad rows."""
+    try:
+        with path.open("rb") as file:
+            return file.readline(1 << 20).rstrip().endswith(",".join(INVALID_COLUMNS).encode())
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
 
 
 def write_invalid(worksheet: Worksheet, path: Path) -> int:

@@ -1,6 +1,6 @@
 """run, check and resume: one batch from file to results."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -10,7 +10,7 @@ from batchcredit import host
 from batchcredit.errors import RefusedError, StorageError
 from batchcredit.ledger import registry
 from batchcredit.ledger.base import BatchRecord, Ledger, LedgerReader, NewBatch
-from batchcredit.reader import Survey, Worksheet, examine, write_invalid
+from batchcredit.reader import Survey, Worksheet, examine, invalid_path, write_invalid
 from batchcredit.runner import guard, lanes
 from batchcredit.runner.attendant import Attendant
 from batchcredit.runner.comparison import Comparison, remainder
@@ -37,7 +37,7 @@ async def run(given: InputOptions, how: SendOptions, settings: Settings, attenda
     with Worksheet() as worksheet:
         survey = examined(given, known, worksheet, attendant)
         live = lanes.is_live(survey.provider_rows, known, how)
-        _refuse_blind(how, settings, live=live)
+        _refuse_blind(amounts(survey), how, settings, live=live)
         guard.refuse_other_totals(survey.rows, amounts(survey), how)
         with holding(how, settings, live=live) as ledger:
             target = identify(ledger, given, survey, worksheet, settings.repeat_window_ms)
@@ -59,7 +59,7 @@ async def resume(name: str, how: SendOptions, settings: Settings, attendant: Att
         batch = find_batch(ledger, name) if name else _newest_unfinished(ledger)
         names = [lane.profile for lane in ledger.batch_lanes(batch.id)]
         live = lanes.is_live(names, known, how)
-        _refuse_blind(how, settings, live=live)
+        _refuse_blind(batch.totals, how, settings, live=live)
         refuse_kind(ledger, live=live)
         guard.refuse_other_totals(batch.rows, batch.totals, how)
         return await _go_on(Dispatch(Desk(settings, how, attendant, known, live), ledger), batch, None)
@@ -81,10 +81,7 @@ def examined(
 
 
 def _write_invalid(path: Path, worksheet: Worksheet, attendant: Attendant) -> Path | None:
-    stem = path.name
-    for ending in (".gz", ".csv", ".parquet"):
-        stem = stem.removesuffix(ending)
-    invalid = path.with_name(f"{stem}.invalid.csv")
+    invalid = invalid_path(path)
     try:
         write_invalid(worksheet, invalid)
     except StorageError as error:
@@ -98,11 +95,14 @@ def amounts(survey: Survey) -> dict[str, Decimal]:
     return {currency: total.amount for currency, total in survey.currency_totals.items()}
 
 
-def _refuse_blind(how: SendOptions, settings: Settings, *, live: bool) -> None:
-    """Unattended money needs a bound that a person has set."""
-    if live and how.yes and not settings.limits and not how.expect_totals:
+def _refuse_blind(currencies: Iterable[str], how: SendOptions, settings: Settings, *, live: bool) -> None:
+    """Unattended money needs a bound that a person has set, in each currency."""
+    caps = settings.caps
+    bounds = (caps.transfer, caps.account_day, caps.batch, caps.day, how.expect_totals)
+    unbound = sorted(currency for currency in currencies if not any(currency in bound for bound in bounds))
+    if live and how.yes and unbound:
         raise RefusedError(
-            "--yes moves real money here, and nothing says how much it may be",
+            f"--yes moves real money here, and nothing says how much {', '.join(unbound)} it may be",
             reason="no_limits",
             cure="set [limits] in the settings, or give --expect-total CUR=AMOUNT",
         )
@@ -165,7 +165,7 @@ def refuse_kind(ledger: LedgerReader, *, live: bool) -> None:
 
 def find_batch(ledger: LedgerReader, name: str) -> BatchRecord:
     """The one batch whose name begins so; refused where there is none or more than one."""
-    found = ledger.batches(name)
+    found = ledger.batches(name) if name else []
     if len(found) == 1:
         return found[0]
     names = ", ".join(batch.name for batch in (found or ledger.batches())[:10])
@@ -278,7 +278,9 @@ class Enrolment:
         assert batch is not None
         for profile, lane in ids.items():
             ledger.change_lane(batch.id, profile, lane)
-        ledger.correct(batch.id, self.survey.content, amounts(self.survey), enrol_chunks(self.worksheet, ids))
+        lanes_now = {lane.profile: lane.lane.id for lane in ledger.batch_lanes(batch.id)}
+        ledger.correct(batch.id, self.survey.content, enrol_chunks(self.worksheet, lanes_now))
+        ledger.place_results(batch.id, str(self.results))
         corrected = find_exact(ledger, batch.name)
         assert corrected is not None
         return corrected

@@ -16,7 +16,7 @@ from batchcredit.runner.desk import Desk, Needed, ledger_note
 from batchcredit.runner.enrolment import Target, batch_name, identify, row_keys
 from batchcredit.runner.options import InputOptions, SendOptions
 from batchcredit.runner.plan import LedgerNote, Plan
-from batchcredit.runner.summary import Speed, Summary
+from batchcredit.runner.summary import Speed, Summary, summarise
 from batchcredit.settings import Settings
 from batchcredit.writer import results_path
 
@@ -29,9 +29,9 @@ async def check(given: InputOptions, how: SendOptions, settings: Settings, atten
         live = lanes.is_live(survey.provider_rows, known, how)
         guard.refuse_other_totals(survey.rows, amounts(survey), how)
         checked = Check(Desk(settings, how, attendant, known, live), given, survey, worksheet, ledger)
-        plan = await checked.plan()
+        plan, compared = await checked.plan()
         attendant.show_plan(plan)
-        return _summary(plan, survey, given, how)
+        return checked.summary(plan, compared)
 
 
 @contextmanager
@@ -57,9 +57,10 @@ class Check:
     worksheet: Worksheet
     ledger: LedgerReader | None
 
-    async def plan(self) -> Plan:
-        """What run would show, or a refusal."""
-        target, needed, warnings = self._compared()
+    async def plan(self) -> tuple[Plan, "Compared"]:
+        """What run would show, or a refusal; and what it was made from."""
+        compared = self._compared()
+        target, needed = compared.target, compared.needed
         balances = {}
         if self.desk.how.online:
             async with AsyncExitStack() as stack:
@@ -70,15 +71,36 @@ class Check:
         if target.batch and not how.out:
             results = Path(target.batch.results)
         note = self._ledger_note()
-        resumed = target.batch is not None
-        return self.desk.plan(target.name, needed, balances, note, results, warnings, resumed=resumed)
+        resumed, warnings = target.batch is not None, compared.warnings
+        plan = self.desk.plan(target.name, needed, balances, note, results, warnings, resumed=resumed)
+        return plan, compared
+
+    def summary(self, plan: Plan, compared: "Compared") -> Summary:
+        """How the batch would stand before its first request; of a known one, how it stands."""
+        how, survey, batch = self.desk.how, self.survey, compared.target.batch
+        command = ("batchcredit", "run", str(self.given.path), *how.again)
+        if batch and self.ledger:
+            known = summarise(self.ledger, batch, None, Speed())
+            return Checked(
+                known.batch, known.rows, known.counts, known.reasons, known.amounts, None, Speed(), command
+            )
+        before, waiting = compared.credited_before, compared.waiting_rows
+        counts = {
+            "not_sent": survey.valid - before,
+            "already_credited": before,
+            "invalid": survey.rows - survey.valid,
+        }
+        reasons = {name: problem.count for name, problem in survey.problems.items()}
+        reasons |= {"open_elsewhere": waiting} if waiting else {}
+        not_sent = {currency: {"not_sent": total.amount} for currency, total in plan.totals.items()}
+        return Checked(plan.batch, survey.rows, counts, reasons, not_sent, None, Speed(), command)
 
     def _ledger_note(self) -> LedgerNote:
         if self.ledger:
             return ledger_note(self.ledger)
         return LedgerNote(ledger_url(self.desk.how, self.desk.settings), "", 0, "")
 
-    def _compared(self) -> tuple[Target, Needed, tuple[str, ...]]:
+    def _compared(self) -> "Compared":
         if self.ledger is None:
             return self._without_ledger()
         refuse_kind(self.ledger, live=self.desk.live)
@@ -86,15 +108,15 @@ class Check:
         target = identify(self.ledger, self.given, self.survey, self.worksheet, window_ms)
         if target.batch and not target.changes:
             left = remainder(self.ledger, self.desk, target.batch)
-            return target, left.needed, left.warnings
-        compared = Comparison(self.ledger, self.desk, self.given, self.survey, self.worksheet, target)
-        return target, compared.needed, compared.warnings
+            return Compared(target, left.needed, left.warnings)
+        found = Comparison(self.ledger, self.desk, self.given, self.survey, self.worksheet, target)
+        return Compared(target, found.needed, found.warnings, found.credited_before, found.waiting_rows)
 
-    def _without_ledger(self) -> tuple[Target, Needed, tuple[str, ...]]:
+    def _without_ledger(self) -> "Compared":
         target, needed = Target(batch_name(self.given, self.survey.content)), _all_of(self.survey)
         rows, caps = guard.rows_of_file(self.worksheet), self.desk.settings.caps
         guard.refuse_over_caps(by_currency(needed), rows, caps, None, None)
-        return target, needed, ()
+        return Compared(target, needed, ())
 
     def _lanes(self, needed: Needed) -> dict[str, LaneRecord]:
         """Lanes to probe: those the ledger has seen, and new ones once they are confirmed, kept nowhere."""
@@ -116,20 +138,22 @@ class Check:
         return row_keys(self.worksheet, ids)
 
 
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What a file is to the ledger, and what would be sent of it."""
+
+    target: Target
+    needed: Needed
+    warnings: tuple[str, ...]
+    credited_before: int = 0
+    waiting_rows: int = 0
+
+
 def _all_of(survey: Survey) -> Needed:
     return {
         profile: {currency: total for (name, currency), total in survey.totals.items() if name == profile}
         for profile in survey.provider_rows
     }
-
-
-def _summary(plan: Plan, survey: Survey, given: InputOptions, how: SendOptions) -> Summary:
-    counts = {"not_sent": plan.rows, "invalid": survey.rows - survey.valid}
-    counts["already_credited"] = survey.valid - plan.rows
-    not_sent = {currency: {"not_sent": total.amount} for currency, total in plan.totals.items()}
-    command = ("batchcredit", "run", str(given.path), *how.again)
-    reasons = {name: problem.count for name, problem in survey.problems.items()}
-    return Checked(plan.batch, survey.rows, counts, reasons, not_sent, None, Speed(), command)
 
 
 class Checked(Summary):

@@ -3,11 +3,11 @@
 Only reads, so that `check` and `run` come to the same answer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from batchcredit.ledger.base import BatchRecord, LedgerReader
+from batchcredit.ledger.base import BatchRecord, LedgerReader, RowKey
 from batchcredit.reader import Survey, Total, Worksheet
 from batchcredit.runner import correction, guard, lanes, overlap
 from batchcredit.runner.desk import Desk, Needed
@@ -38,19 +38,25 @@ class Comparison:
         # a lane that this ledger has never seen has no equal rows, but references are known without lanes
         self._ids = {name: way.lane.id if way.lane else _NEW_LANE for name, way in found.items()}
         since = overlap.window(desk.settings.repeat_window_ms)
-        keys = row_keys(worksheet, self._ids)
+        keys = self._changed(row_keys(worksheet, self._ids))
         self._overlap = overlap.survey_overlap(ledger, keys, target.batch, since)
         self._refuse(given)
         rows, batch = guard.rows_of_file(worksheet), target.batch
         guard.refuse_over_caps(by_currency(self.needed), rows, desk.settings.caps, ledger, batch)
 
+    def _changed(self, keys: Iterable[RowKey]) -> Iterator[RowKey]:
+        """All rows of a new batch; of a correction those that it changes, which nobody has approved yet."""
+        if self._target.batch is None:
+            return iter(keys)
+        changed = {change.row for change in self._target.changes}
+        return (key for key in keys if key.row in changed)
+
     def _refuse(self, given: InputOptions) -> None:
         overlap.refuse_clashes(self._overlap)
-        if given.batch is None:
+        if given.batch is None and self._target.batch is None:
             batches = {batch.id: batch for batch in self._ledger.batches()}
             overlap.refuse_correction(self._ledger, self._overlap, self._survey.rows, batches, given.path)
-        if self._target.batch is None:
-            overlap.refuse_repeats(self._overlap, self._how)
+        overlap.refuse_repeats(self._overlap, self._how)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -67,10 +73,20 @@ class Comparison:
         return (*notes, *overlap.waiting_note(found))
 
     @property
+    def credited_before(self) -> int:
+        """How many rows are left out because they were credited before."""
+        repeats = self._overlap.repeats.rows if self._how.skip_repeats else 0
+        return self._overlap.recognised.rows + repeats
+
+    @property
+    def waiting_rows(self) -> int:
+        """How many rows are open elsewhere."""
+        return self._overlap.waiting.rows
+
+    @property
     def waiting(self) -> frozenset[str]:
         """The profiles with rows that are open elsewhere."""
-        lanes_waiting = {lane for lane, _ in self._overlap.waiting.amounts}
-        return frozenset(name for name, lane in self._ids.items() if lane in lanes_waiting)
+        return frozenset(profile for profile, _ in self._overlap.waiting.amounts)
 
     @property
     def needed(self) -> Needed:
@@ -81,8 +97,7 @@ class Comparison:
         left_out = [found.recognised, found.waiting, *([found.repeats] if self._how.skip_repeats else [])]
         needed: dict[str, dict[str, Total]] = {}
         for (profile, currency), total in self._survey.totals.items():
-            key = (self._ids[profile], currency)
-            less = [part.amounts.get(key, Total()) for part in left_out]
+            less = [part.amounts.get((profile, currency), Total()) for part in left_out]
             rows = total.rows - sum(part.rows for part in less)
             amount = total.amount - sum((part.amount for part in less), Decimal(0))
             needed.setdefault(profile, {})[currency] = Total(rows, amount)
@@ -107,21 +122,19 @@ def remainder(ledger: LedgerReader, desk: Desk, batch: BatchRecord) -> Remainder
     needed = _left(ledger, batch, found, desk.how)
     rows = guard.rows_left(ledger.left_keys(batch.id, rejected=rejected))
     guard.refuse_over_caps(by_currency(needed), rows, desk.settings.caps, ledger, batch)
-    profiles = {lane.lane.id: lane.profile for lane in ledger.batch_lanes(batch.id)}
-    waiting = frozenset(profiles[lane] for lane, _ in found.waiting.amounts)
+    waiting = frozenset(profile for profile, _ in found.waiting.amounts)
     return Remainder(needed, waiting, overlap.waiting_note(found))
 
 
 def _left(ledger: LedgerReader, batch: BatchRecord, found: overlap.Overlap, how: SendOptions) -> Needed:
     """What is left of a batch, less what will be recognised, waits or is left out."""
-    profiles = {lane.lane.id: lane.profile for lane in ledger.batch_lanes(batch.id)}
     needed: dict[str, dict[str, Total]] = {}
     for part in ledger.left(batch.id, rejected=how.rejected):
         needed.setdefault(part.profile, {})[part.currency] = Total(part.rows, part.amount)
     for kind in (found.recognised, found.waiting, *([found.repeats] if how.skip_repeats else [])):
-        for (lane, currency), less in kind.amounts.items():
-            total = needed[profiles[lane]][currency]
-            needed[profiles[lane]][currency] = Total(total.rows - less.rows, total.amount - less.amount)
+        for (profile, currency), less in kind.amounts.items():
+            total = needed[profile][currency]
+            needed[profile][currency] = Total(total.rows - less.rows, total.amount - less.amount)
     return needed
 
 

@@ -28,11 +28,9 @@ class Change:
     is_valid: bool
 
     def __str__(self) -> str:
-        names = ("provider", "account", "amount", "currency")
-        pairs = zip(names, self.was, self.now, strict=False)
-        return f"row {self.row}: " + ", ".join(
-            f"{name} {was} -> {now}" for name, was, now in pairs if was != now
-        )
+        pairs = zip(("provider", "account", "amount", "currency"), self.was, self.now, strict=False)
+        said = [f"{name} {was} -> {now}" for name, was, now in pairs if was != now]
+        return f"row {self.row}: " + (", ".join(said) or "it is valid now")
 
 
 def changes(ledger: LedgerReader, batch: BatchRecord, worksheet: Worksheet, path: Path) -> list[Change]:
@@ -65,8 +63,9 @@ def _texts(chunk: Chunk) -> Iterator[tuple[Any, ...]]:
 
 def _change(now: tuple[Any, ...], was: ResultRow, batch: BatchRecord, path: Path) -> Iterator[Change]:
     before = (was.provider, was.account, was.amount, was.currency, was.reference or "")
-    texts = now[:5]
-    if texts == before:
+    texts, is_valid = now[:5], now[5] is None
+    has_become_valid = was.state is State.INVALID and is_valid and bool(was.reference)
+    if texts == before and not has_become_valid:
         return
     if not was.reference or texts[4] != was.reference:
         raise _refused(
@@ -75,7 +74,7 @@ def _change(now: tuple[Any, ...], was: ResultRow, batch: BatchRecord, path: Path
     if was.state not in _MAY:
         raise _refused(path, batch, f"row {was.row} differs, and it is {was.state} already")
     was_left = was.state in (State.PENDING, State.UNSENT)
-    yield Change(was.row, before, texts, was_left, is_valid=now[5] is None)
+    yield Change(was.row, before, texts, was_left, is_valid)
 
 
 def _refused(path: Path, batch: BatchRecord, why: str) -> RefusedError:

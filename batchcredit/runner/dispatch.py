@@ -95,8 +95,10 @@ class Dispatch:
 
 
 def finish(ledger: LedgerReader, batch: BatchRecord, results: Path, speed: Speed, desk: Desk) -> Summary:
-    """Write the results file and sum up."""
+    """Write the results file and sum up. From then on the outcome stands."""
     written = write_results(ledger, batch, results)
     if written != results:
         desk.attendant.warn(f"{results} is held open by another program; the results are in {written}")
-    return summarise(ledger, batch, written, speed, desk.how.again)
+    summary = summarise(ledger, batch, written, speed, desk.how.again)
+    host.deafen()
+    return summary

@@ -89,7 +89,7 @@ def row_keys(worksheet: Worksheet, lanes: Mapping[str, int]) -> Iterator[RowKey]
             columns
         ).iter_rows():
             if problem is None and provider in lanes:
-                yield RowKey(row, lanes[provider], key, amount, currency, reference or None)
+                yield RowKey(row, lanes[provider], key, amount, currency, reference or None, provider)
 
 
 def enrol_chunks(worksheet: Worksheet, lanes: Mapping[str, int]) -> Iterator[EnrolChunk]:
@@ -111,7 +111,7 @@ def _enrol_row(row: tuple[Any, ...], lanes: Mapping[str, int]) -> EnrolRow:
     number, provider, account, key, amount, currency, reference, problem, column, detail = row
     texts = (provider or "", account or "", key or "", amount or "", currency or "", reference or None)
     if problem is None:
-        return (number, lanes[provider], *texts, State.PENDING.value, "", "")
+        return (number, lanes.get(provider), *texts, State.PENDING.value, "", "")
     return (number, lanes.get(provider), *texts, State.INVALID.value, problem, f"{column}: {detail}")
 
 

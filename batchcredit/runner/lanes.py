@@ -40,6 +40,12 @@ def profiles(settings: Settings, how: SendOptions) -> dict[str, Profile]:
             cure="write a batchcredit.toml with [providers.NAME] (samples/batchcredit.toml is one), or "
             "rehearse with --sandbox",
         )
+    for name in how.accept_profiles - known.keys():
+        raise RefusedError(
+            f"--accept-profile {name}: no profile of that name is configured",
+            reason="usage",
+            cure=f"configured: {', '.join(sorted(known))}",
+        )
     return {name: lowered(profile, how.concurrency, how.rate) for name, profile in known.items()}
 
 

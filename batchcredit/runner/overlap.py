@@ -29,14 +29,14 @@ class Found:
     """Rows that have something in common with another batch: how many, how much, and the first of them."""
 
     rows: int = 0
-    amounts: dict[tuple[int, str], Total] = field(default_factory=dict)  # by lane and currency
+    amounts: dict[tuple[str, str], Total] = field(default_factory=dict)  # by profile and currency
     examples: list[Match] = field(default_factory=list)
 
     def add(self, match: Match) -> None:
         key = match.key
         self.rows += 1
-        so_far = self.amounts.get((key.lane, key.currency), Total())
-        self.amounts[key.lane, key.currency] = Total(so_far.rows + 1, so_far.amount + Decimal(key.amount))
+        so_far = self.amounts.get((key.provider, key.currency), Total())
+        self.amounts[key.provider, key.currency] = Total(so_far.rows + 1, so_far.amount + Decimal(key.amount))
         if len(self.examples) < SHOWN:
             self.examples.append(match)
 

@@ -10,7 +10,7 @@ from batchcredit.ledger import registry
 from batchcredit.ledger.base import BatchLane, BatchRecord, LedgerReader, ResultRow
 from batchcredit.runner.batch import find_batch, held, ledger_url
 from batchcredit.runner.options import SendOptions
-from batchcredit.runner.summary import Speed, Summary, summarise
+from batchcredit.runner.summary import HELD_UP, Speed, Summary, summarise
 from batchcredit.settings import Settings
 from batchcredit.transfer import STATUS, State
 from batchcredit.writer import claim_path, write_results
@@ -56,7 +56,7 @@ def show(name: str, how: SendOptions, settings: Settings) -> BatchView:
     with reading(how, settings) as ledger:
         batch = find_batch(ledger, name)
         summary = summarise(ledger, batch, Path(batch.results), Speed(), how.again)
-        rows = ledger.rows_in(batch.id, _NEED_SOMEBODY, SHOWN)
+        rows = ledger.rows_in(batch.id, _NEED_SOMEBODY, HELD_UP, SHOWN)
         return BatchView(batch, summary, ledger.batch_lanes(batch.id), rows)
 
 

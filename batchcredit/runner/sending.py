@@ -132,8 +132,9 @@ class Sending:
     def _first_free(self, lane: Lane) -> Transfer | None:
         """The row that will go first: nothing elsewhere holds it up."""
         for transfer, _ in self._ledger.candidates(self._batch.id, lane.record.id, 0, LOOKED_AT):
-            key = (transfer.account_key, transfer.amount, transfer.currency, transfer.reference or None)
-            if not any(self._ledger.matches([RowKey(transfer.row, lane.record.id, *key)], self._batch.id)):
+            content = (transfer.account_key, transfer.amount, transfer.currency, transfer.reference or None)
+            key = RowKey(transfer.row, lane.record.id, *content, lane.profile)
+            if not any(self._ledger.matches([key], self._batch.id)):
                 return transfer
         return None
 
@@ -229,7 +230,7 @@ def _is_theirs(client: Client, lane: Lane, transfer: Transfer) -> bool:
 def _adds_up(before: Decimal | None, after: Decimal | None, moved: Decimal) -> bool | None:
     if before is None or after is None:
         return None
-    return abs(after - before - moved) <= TOLERANCE
+    return abs(after - before - moved) <= min(TOLERANCE, moved / 4)  # a tiny amount has to show, and once
 
 
 @contextmanager

@@ -13,6 +13,9 @@ from batchcredit.errors import DefectError
 from batchcredit.ledger.base import BatchRecord, LedgerReader, Tally
 from batchcredit.transfer import STATUS, STATUSES, State, shortest
 
+#: Reasons for which the same command would not send a row either: something has to happen elsewhere.
+HELD_UP = ("open_elsewhere", "repeat", "reference_taken")
+
 
 @dataclass(frozen=True, slots=True)
 class Speed:
@@ -27,7 +30,7 @@ class Speed:
         latencies: Counter[int] = Counter()
         for lane in lanes:
             latencies.update(lane.meter.latencies)
-        return cls(seconds, sum(lane.meter.done for lane in lanes), latencies)
+        return cls(seconds, sum(lane.meter.done - lane.meter.held for lane in lanes), latencies)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,11 @@ class Summary:
     results: Path | None
     speed: Speed
     next: tuple[str, ...] | None
+
+    @property
+    def held_up(self) -> int:
+        """Rows that are not sent because of the same transfer, or the same reference, in another batch."""
+        return _held_up(self.reasons)
 
     @property
     def exit_code(self) -> int:
@@ -88,14 +96,20 @@ def summarise(
         if tally.state is not State.INVALID:
             by_status = amounts.setdefault(tally.currency, {})
             by_status[status] = by_status.get(status, Decimal(0)) + tally.amount
-    command = _next(batch.name, counts, again)
+    command = _next(batch.name, counts, _held_up(reasons), again)
     return Summary(batch.name, batch.rows, counts, reasons, amounts, results, speed, command)
 
 
-def _next(name: str, counts: Mapping[str, int], again: tuple[str, ...]) -> tuple[str, ...] | None:
-    if counts.get("not_sent") and not counts.get("in_doubt"):
+def _held_up(reasons: Mapping[str, int]) -> int:
+    return sum(reasons.get(reason, 0) for reason in HELD_UP)
+
+
+def _next(
+    name: str, counts: Mapping[str, int], held_up: int, again: tuple[str, ...]
+) -> tuple[str, ...] | None:
+    if counts.get("not_sent", 0) > held_up and not counts.get("in_doubt"):
         return ("batchcredit", "resume", name, *again)
-    if any(counts.get(status) for status in ("in_doubt", "rejected", "invalid")):
+    if any(counts.get(status) for status in ("in_doubt", "rejected", "invalid", "not_sent")):
         return ("batchcredit", "show", name, *again)
     return None
 

@@ -13,7 +13,7 @@ from rig import Rig, account, accounts
 from batchcredit import host
 from batchcredit.engine.pipeline import Pipeline
 from batchcredit.engine.queue import Budget
-from batchcredit.engine.wire import Departs, Exchange, Wire, at_once
+from batchcredit.engine.wire import Departs, Exchange, Wire, WithheldError, at_once
 from batchcredit.errors import StorageError
 from batchcredit.ledger.base import Answered, Claim, Claimed, Ledger, NotClaimed, Operation, Settle
 from batchcredit.ledger.journal import Journal, open_journal
@@ -34,7 +34,10 @@ class NotingWire(Wire):
         self.cancelled = 0
 
     async def exchange(self, request: Request, timeout_s: float, departs: Departs = at_once) -> Exchange:
-        await departs()
+        try:
+            await departs()
+        except WithheldError:
+            return Exchange(sent=False, withheld=True)
         self.log.append("sent")
         try:
             await anyio.sleep(self.takes_s)

@@ -101,7 +101,7 @@ CREATE INDEX transfer_reference ON transfer (reference) WHERE reference IS NOT N
 CREATE UNIQUE INDEX transfer_in_flight ON transfer (lane, account_key) WHERE state = 'sending';
 
 -- What repeats, and what a client got.
-CREATE INDEX transfer_content ON transfer (lane, account_key, amount, currency);
+CREATE INDEX transfer_content ON transfer (account_key, amount, currency);
 
 -- A row as it was before it was corrected.
 CREATE TABLE corrected (
