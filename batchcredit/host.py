@@ -129,17 +129,14 @@ def interrupted_by_stop_signals() -> Iterator[None]:
         for number in _STOP_SIGNALS:
             signal.signal(number, _interrupt)
         yield
+    if _deaf:  # the process has told its outcome and only has to end
+        for number in _STOP_SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def deafen() -> None:
     """From now on `interrupted_by_stop_signals` interrupts nothing: the outcome stands and has to be told."""
     _deaf.append(True)
-
-
-def ignore_stop_signals() -> None:
-    """For a process that has told its outcome and only has to end."""
-    for number in _STOP_SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
 
 
 _deaf: list[bool] = []

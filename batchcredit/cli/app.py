@@ -38,7 +38,6 @@ def run(arguments: Sequence[str]) -> int:
     try:
         with host.interrupted_by_stop_signals():
             found = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
-            host.ignore_stop_signals()
     except BatchcreditError as error:
         return _failed(error, arguments)
     except CycloptsError as error:

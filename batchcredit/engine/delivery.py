@@ -95,8 +95,9 @@ class Delivery:
         return anyio.current_time() + wait_s if retry else None
 
     def _counted(self, job: Job, judged: Judged) -> Judged:
-        """Count a try that failed to connect, while the lane as a whole is reachable."""
-        if judged.ending is not Ending.UNCONNECTED or self.lane.probing:
+        """Count a try that did not leave, while the lane as a whole is reachable. One whose intent grew old is
+        among them: a connection that takes longer to stand than an intent lasts would be dialled for ever."""
+        if judged.ending not in (Ending.UNCONNECTED, Ending.STALE) or self.lane.probing:
             return judged
         job.tries += 1
         return given_up(judged) if job.tries >= self.lane.policy.attempts else judged

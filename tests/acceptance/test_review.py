@@ -79,7 +79,7 @@ def test_a_denied_row_goes_through_the_lane_that_its_batch_has_now(
 ) -> None:
     """It was in doubt when the lane was changed; once denied, it is sent and not planned for ever."""
     settings = shop.folder / "batchcredit.toml"
-    settings.write_text('[reconcile]\nquiet = "0s"\n' + settings.read_text())
+    settings.write_text(settings.read_text() + '[reconcile]\nquiet = "0s"\n')
     shop.write(
         "a.csv", [("clicksend", "1001", "5", "USD", ""), ("clicksend", "1002", "6", "USD", "")], HEADER
     )
