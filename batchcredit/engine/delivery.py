@@ -95,8 +95,11 @@ class Delivery:
         return anyio.current_time() + wait_s if retry else None
 
     def _counted(self, job: Job, judged: Judged) -> Judged:
-        """Count a try that did not leave, while the lane as a whole is reachable. One whose intent grew old is
-        among them: a connection that takes longer to stand than an intent lasts would be dialled for ever."""
+        """Count a try that did not leave, while the lane as a whole is reachable.
+
+        One whose intent grew old is among them: a connection that takes longer to stand than an intent lasts
+        would be dialled for ever.
+        """
         if judged.ending not in (Ending.UNCONNECTED, Ending.STALE) or self.lane.probing:
             return judged
         job.tries += 1

@@ -11,6 +11,7 @@ from raw_server import raw_server, says, until
 from rig import Rig, account, accounts
 
 from batchcredit import host
+from batchcredit.engine import delivery
 from batchcredit.engine.pipeline import Pipeline
 from batchcredit.engine.queue import Budget
 from batchcredit.engine.wire import Departs, Exchange, Wire, WithheldError, at_once
@@ -97,7 +98,7 @@ async def test_an_old_intent_is_not_sent(rig: Rig, monkeypatch: pytest.MonkeyPat
     """The machine stood still for 3 s behind each row's first intent: it is settled and claimed anew."""
     log: list[str] = []
     noting(rig.ledger, log)
-    slept_s, old = 0.0, [True, False] * 5
+    slept_s, old = 0.0, [True] * 5 + [False] * 5
     boot_s = host.boot_s
 
     def jumping() -> float:
@@ -109,9 +110,25 @@ async def test_an_old_intent_is_not_sent(rig: Rig, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(host, "boot_s", jumping)
     await rig_of(rig, NotingWire(log)).send()
-    assert log == ["Claim", "Settle", "Claim", "sent", "Settle"] * 5
+    assert log == ["Claim", "Settle"] * 5 + ["Claim", "sent", "Settle"] * 5
     assert {row.attempts for row in rig.rows()} == {2}
     assert rig.states() == {CREDITED: 5}
+
+
+async def test_dials_that_outlast_their_intent_come_to_an_end(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Connections that always take longer to stand than an intent lasts: nothing leaves, in few tries."""
+    monkeypatch.setattr(delivery, "INTENT_MOST_S", -1.0)
+    async with raw_server() as server, asyncio.timeout(15):
+        lane = rig.lane("fastmessage", url=server.url, attempts=3)
+        rig.enrol((lane, client) for client in accounts("fastmessage", 2))
+        await rig.send()
+        assert server.heard == []
+        assert server.connections == 6
+    assert {(row.state, row.reason, row.attempts) for row in rig.rows()} == {
+        (State.UNSENT, "stale_intent", 3)
+    }
 
 
 async def test_a_row_that_may_not_be_claimed_is_not_sent(rig: Rig) -> None:

@@ -18,7 +18,7 @@ import pytest
 import trustme
 from raw_server import BODY, OK, Line, RawServer, Reply, connect_proxy, raw_server, says, until
 
-from batchcredit.engine.wire import ANSWER_MOST_BYTES, Exchange, HttpxWire, Wire
+from batchcredit.engine.wire import ANSWER_MOST_BYTES, Exchange, HttpxWire, Wire, WithheldError
 from batchcredit.errors import RefusedError
 from batchcredit.providers.base import Request
 
@@ -381,6 +381,24 @@ async def test_departure_is_the_last_thing_before_the_first_byte(make: MakeWire)
         for _ in range(3):
             assert (await wire.exchange(request(), TIMEOUT_S, look)).answer is not None
         assert seen == [0, 1, 2]
+
+
+@pytest.mark.parametrize("used", [False, True], ids=["fresh", "used"])
+async def test_a_request_that_is_withheld(make: MakeWire, used: bool) -> None:
+    """What does not depart does not arrive, is no doubt, and leaves the wire usable."""
+
+    async def withhold() -> None:
+        raise WithheldError
+
+    async with raw_server() as server, opened(make(server.url, 1)) as wire:
+        for _ in range(used):
+            await wire.exchange(request(), TIMEOUT_S)
+        exchange = await wire.exchange(request(), TIMEOUT_S, withhold)
+        await asyncio.sleep(0.02)
+        assert len(server.heard) == used
+        assert (await wire.exchange(request(), TIMEOUT_S)).answer is not None
+        assert len(server.heard) == used + 1
+    assert (exchange.sent, exchange.answer, exchange.withheld) == (False, None, True)
 
 
 # Cancelled
