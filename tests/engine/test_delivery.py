@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import anyio
 import pytest
-from raw_server import raw_server, says, until
+from byte_server import raw_server, says, until
 from rig import Rig, account, accounts
 
 from batchcredit import host

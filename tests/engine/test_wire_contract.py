@@ -16,7 +16,7 @@ from typing import NamedTuple, Protocol
 
 import pytest
 import trustme
-from raw_server import BODY, OK, Line, RawServer, Reply, connect_proxy, raw_server, says, until
+from byte_server import BODY, OK, Line, RawServer, Reply, connect_proxy, raw_server, says, until
 
 from batchcredit.engine.wire import ANSWER_MOST_BYTES, Exchange, HttpxWire, Wire, WithheldError
 from batchcredit.errors import RefusedError
