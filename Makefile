@@ -1,10 +1,11 @@
 # make demo   the main job, against both simulated providers on this machine
 # make test   everything that has to pass
+# make bench  what it takes, beside peers measured in the same run
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test lint unit bench torture clean
+.PHONY: demo test lint unit bench clean
 
 demo: $(READY)
 	@$(BIN)/python samples/demo.py
@@ -18,10 +19,7 @@ lint: $(READY)
 	$(BIN)/lint-imports --no-cache
 
 unit: $(READY)
-	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not torture"
-
-torture: $(READY)
-	$(BIN)/python -m pytest -q -m torture
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks
