@@ -36,7 +36,7 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--rows", type=int, default=4_000, help="rows that are sent")
+    parser.add_argument("--rows", type=int, default=3_000, help="rows that are sent")
     parser.add_argument("--check-rows", type=int, default=1_000_000, help="rows that are checked")
     parser.add_argument("--concurrency", type=int, default=64)
     return parser.parse_args()
