@@ -21,8 +21,8 @@ from batchcredit.ledger.base import (
     Ledger,
     NewBatch,
 )
-from batchcredit.ledger.sqlite_file import open_locked, refuse_network, release, storage_errors
-from batchcredit.ledger.sqlite_reader import CREDITED_AT, SAME_CONTENT, quoted
+from batchcredit.ledger.sqlite_file import open_locked, refuse_network, release, storage_errors, transaction
+from batchcredit.ledger.sqlite_reader import CREDITED_AT, quoted, same_as
 from batchcredit.ledger.sqlite_sender import SqliteSender
 from batchcredit.transfer import MOVES, Event, State, shortest, states_allowing
 
@@ -37,17 +37,8 @@ _TO_DOUBT = """UPDATE transfer SET state = 'in_doubt', reason = 'interrupted', e
     message = 'the run ended before the answer was known' WHERE state = 'sending'"""
 
 _RECOGNISE = f"""UPDATE transfer SET state = 'already_credited', reason = ?2 WHERE batch = ?1
-    AND state IN ({quoted(states_allowing(Event.RECOGNISE))}) AND EXISTS (SELECT 1 FROM transfer o WHERE {
-    SAME_CONTENT.format(
-        lane="transfer.lane",
-        key="transfer.account_key",
-        amount="transfer.amount",
-        currency="transfer.currency",
-        reference="transfer.reference",
-        batch="transfer.batch",
-        provider="transfer.provider",
-    )
-} AND o.state = 'credited' AND """
+    AND state IN ({quoted(states_allowing(Event.RECOGNISE))})
+    AND EXISTS (SELECT 1 FROM transfer o WHERE {same_as("transfer")} AND o.state = 'credited' AND """
 
 _BY_REFERENCE = _RECOGNISE + "o.reference = transfer.reference) AND reference IS NOT NULL"
 _BY_CONTENT = _RECOGNISE + CREDITED_AT + " > ?3)"
@@ -76,7 +67,7 @@ class SqliteLedger(SqliteSender, Ledger):
         refuse_network(path)
         connection, descriptor = open_locked(path)
         try:
-            with storage_errors(path), connection:
+            with storage_errors(path), transaction(connection):
                 _introduce(connection, command)
             connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)  # a hard link shows the file alone
             ledger = cls(connection, path, descriptor)

@@ -19,6 +19,8 @@ from batchcredit.errors import RefusedError, StorageError
 
 APPLICATION_ID = 0x62637264  # "bcrd"
 
+_MAGIC = b"SQLite format 3\0"
+
 #: How long a reader or the writer waits for the other's short SQLite lock.
 BUSY_MS = 10_000
 
@@ -68,6 +70,20 @@ def _unusable(path: Path, why: str) -> StorageError:
     )
 
 
+@contextlib.contextmanager
+def transaction(connection: apsw.Connection) -> Iterator[None]:
+    """All or nothing. A full disk or a failed write has ended the transaction already: the error that is told
+    then is that one, and not that there is nothing to roll back."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
 def refuse_network(path: Path) -> None:
     """A lock and a write-ahead log are not to be trusted over a network."""
     if host.is_network_file_system(path):
@@ -104,6 +120,7 @@ def open_locked(path: Path) -> tuple[apsw.Connection, int]:
     try:
         _lock(descriptor, path)
         refuse_linked(path)
+        _refuse_other_file(descriptor, path)
         return _open_for_writing(path), descriptor
     except BaseException:
         release(descriptor)
@@ -136,6 +153,17 @@ def _lock(descriptor: int, path: Path) -> None:
         if not host.lock(descriptor):
             raise _held(path)
     _held_here.add(_inode(os.fstat(descriptor)))
+
+
+def _refuse_other_file(descriptor: int, path: Path) -> None:
+    """SQLite takes a file that is shorter than a page for an empty database, and would write over it."""
+    begin = os.pread(descriptor, len(_MAGIC), 0)
+    if begin and begin != _MAGIC:
+        raise StorageError(
+            f"{path} is no ledger: it does not begin like a database",
+            reason="ledger_damaged",
+            cure="Name another file with --ledger, or restore this one from a backup.",
+        )
 
 
 def _held(path: Path) -> RefusedError:
@@ -241,7 +269,7 @@ def migrations() -> list[str]:
 def _migrate(connection: apsw.Connection) -> None:
     steps = migrations()
     for number in range(int(connection.pragma("user_version")), len(steps)):
-        with connection:
+        with transaction(connection):
             connection.execute(steps[number])
             connection.execute(f"PRAGMA user_version = {number + 1}")
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")

@@ -67,6 +67,15 @@ SAME_CONTENT = """o.account_key = {key} AND o.amount = {amount} AND o.currency =
     AND (o.lane = {lane} OR o.provider = {provider}) AND o.batch <> {batch}
     AND (o.reference IS NULL OR {reference} IS NULL OR o.reference = {reference})"""
 
+
+def same_as(table: str) -> str:
+    """That `o` is the same request for money as the row of `table` in the statement at hand."""
+    columns = {"key": "account_key"} | {
+        name: name for name in ("lane", "amount", "currency", "reference", "batch", "provider")
+    }
+    return SAME_CONTENT.format(**{name: f"{table}.{column}" for name, column in columns.items()})
+
+
 #: When a row was credited as far as the ledger knew: a person's word counts from when it was given, so that
 #: what was approved before does not cover it.
 CREDITED_AT = """CASE o.settled_by WHEN 'person' THEN max(coalesce(o.ended_at, 0), coalesce((SELECT max(at)

@@ -22,23 +22,13 @@ from batchcredit.ledger.base import (
     Settle,
 )
 from batchcredit.ledger.caps import CapCheck
-from batchcredit.ledger.sqlite_file import storage_errors
-from batchcredit.ledger.sqlite_reader import CREDITED_AT, SAME_CONTENT, SqliteReader, quoted
+from batchcredit.ledger.sqlite_file import storage_errors, transaction
+from batchcredit.ledger.sqlite_reader import CREDITED_AT, SqliteReader, quoted, same_as
 from batchcredit.transfer import MOVES, SPENT, Event, State, Transfer, states_allowing
-
-_SAME_AS_T = SAME_CONTENT.format(
-    lane="t.lane",
-    key="t.account_key",
-    amount="t.amount",
-    currency="t.currency",
-    reference="t.reference",
-    batch="t.batch",
-    provider="t.provider",
-)
 
 #: Equal rows elsewhere that hold a row up: any that may be executed, older ones that may still be sent, and
 #: those credited within the window that nobody approved as repeats. ?1 is the batch, ?2 the window's begin.
-_HOLDS_UP = f"""{_SAME_AS_T} AND (o.state IN ('sending', 'in_doubt')
+_HOLDS_UP = f"""{same_as("t")} AND (o.state IN ('sending', 'in_doubt')
     OR (o.state IN ('pending', 'unsent') AND o.batch < ?1 AND b.state = 'ready')
     OR (o.state = 'credited' AND {CREDITED_AT} > ?2
         AND {CREDITED_AT} > (SELECT repeats_allowed_at FROM batch WHERE id = ?1)))"""
@@ -93,7 +83,7 @@ class SqliteSender(SqliteReader):
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
-        with storage_errors(self._path), self._connection:
+        with storage_errors(self._path), transaction(self._connection):
             yield
 
     def _change(self, sql: str, *bindings: Any) -> int:
