@@ -202,7 +202,7 @@ def _open_for_writing(path: Path) -> apsw.Connection:
         connection = _connection(path, apsw.SQLITE_OPEN_READWRITE)
         try:
             _check_ours(connection, path)
-            connection.execute(_WRITING)
+            connection.execute(_WRITING).fetchall()  # or it would stop at the first one that answers
             _migrate(connection)
         except BaseException:
             connection.close()
