@@ -69,8 +69,8 @@ def file_system(path: Path, mounts: Path = MOUNTS) -> str:
     real = path.resolve()
     inside = [
         (len(fields[1]), number, fields[2])  # the deepest one, and of several on one place the last
-        for number, fields in enumerate(map(str.split, lines))
-        if real.is_relative_to(_unescaped(fields[1]))
+        for number, fields in enumerate(line.split(" ") for line in lines)  # a device may have no name
+        if len(fields) > 2 and real.is_relative_to(_unescaped(fields[1]))
     ]
     return max(inside)[2] if inside else ""
 

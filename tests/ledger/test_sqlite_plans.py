@@ -1,0 +1,82 @@
+"""No question that is asked often reads what it does not need: the plans of the hot queries."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import apsw
+import pytest
+from ledger_parts import Row, drive, enrol
+
+from batchcredit.ledger import sqlite, sqlite_reader, sqlite_sender
+from batchcredit.ledger.sqlite import SqliteLedger
+from batchcredit.transfer import State
+
+ACCOUNT = "INDEX transfer_content (account_key=? AND amount=? AND currency=?)"
+ROWID = "INTEGER PRIMARY KEY (rowid=?)"
+BATCH_ROW = "INDEX sqlite_autoindex_transfer_1 (batch=?"
+
+#: Each hot query, and what its plan has to name.
+PLANS = {
+    "claim": (sqlite_sender._CLAIM, [f"SEARCH t USING {ROWID}", f"SEARCH o USING {ACCOUNT}"]),
+    "held up": (sqlite_sender._HELD_UP_BY, [f"SEARCH t USING {ROWID}", f"SEARCH o USING {ACCOUNT}"]),
+    "hold back": (sqlite_sender._HOLD_BACK, [f"SEARCH transfer USING {ROWID}"]),
+    "settle": (sqlite_sender._SETTLE, [f"SEARCH transfer USING {ROWID}"]),
+    "candidates": (sqlite_sender._CANDIDATES, [f"{BATCH_ROW} AND row>?)"]),
+    "of account": (sqlite_sender._OF_ACCOUNT, ["INDEX transfer_content (account_key=?"]),
+    "rows": (sqlite_reader._ROWS, [f"{BATCH_ROW} AND row>? AND row<?)", "SEARCH bl USING PRIMARY KEY"]),
+    "tallies": (sqlite_reader._TALLIES, [f"{BATCH_ROW})"]),
+    "same content": (sqlite_reader._MATCH_CONTENT, [f"SEARCH o USING {ACCOUNT}"]),
+    "same reference": (sqlite_reader._MATCH_REFERENCE, ["INDEX transfer_reference (reference=?)"]),
+    "by reference": (sqlite._BY_REFERENCE, [f"{BATCH_ROW})", "SEARCH o USING INDEX transfer_"]),
+    "by content": (sqlite._BY_CONTENT, [f"{BATCH_ROW})", f"SEARCH o USING {ACCOUNT}"]),
+    "to doubt": (sqlite._TO_DOUBT, ["INDEX transfer_in_flight"]),
+}
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[SqliteLedger]:
+    """A ledger with a few rows in it."""
+    held = SqliteLedger.hold(tmp_path / "ledger.db", "run")
+    drive(held, enrol(held, "b", [Row(reference="r"), Row(account="B")]), [State.CREDITED])
+    yield held
+    held.close()
+
+
+def plan(ledger: SqliteLedger, sql: str) -> str:
+    """What SQLite does for a query, one step a line."""
+    numbers = [int(number) for number in re.findall(r"\?(\d+)", sql)]
+    bindings = (None,) * (max(numbers) if numbers else sql.count("?"))
+    return "\n".join(row[3] for row in ledger._connection.execute("EXPLAIN QUERY PLAN " + sql, bindings))
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_hot_queries_use_their_index(name: str, ledger: SqliteLedger) -> None:
+    """Each goes to its rows at once: nothing scans the table of transfers."""
+    sql, wanted = PLANS[name]
+    steps = plan(ledger, sql)
+    assert all(part in steps for part in wanted), steps
+    assert not re.search(r"SCAN (o|t|transfer)(?! USING INDEX transfer_in_flight)\b", steps), steps
+    assert "AUTOMATIC" not in steps, steps
+
+
+def test_plans_do_not_look_at_values(ledger: SqliteLedger) -> None:
+    """Else SQLite may plan a query anew each time that it is bound: this cost more than all the rest."""
+    assert ledger._connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, -1)
+    reader = sqlite_reader.SqliteReader.open(ledger._path)
+    assert reader._connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, -1)
+    reader.close()
+
+
+def test_checks_of_each_row_build_no_lists(ledger: SqliteLedger) -> None:
+    """A list in a CHECK or in an index's condition is built anew for each row: more than half its cost."""
+    texts = [
+        sql
+        for (sql,) in ledger._all("SELECT sql FROM sqlite_schema WHERE tbl_name = 'transfer' AND sql <> ''")
+    ]
+    conditions = [
+        text.partition("CHECK (state")[2] if "CREATE TABLE" in text else text.partition("WHERE")[2]
+        for text in texts
+    ]
+    assert len(texts) >= 5
+    assert not any(re.search(r"\bIN\s*\(", condition) for condition in conditions), conditions
