@@ -183,9 +183,9 @@ class ClockingWire(Wire):
 async def test_rates_where_requests_arrive(rig: Rig) -> None:
     """10/s and 100/s at once, each over 5 s: no window holds more (at 100/s: 2 % more), and both are used.
 
-    The window is taken 5 % shorter, since an arrival is noted when the server's process gets its turn and other
-    tests take theirs. What leaves is held to the window without any tolerance on the clock that leaps, and that
-    99 % are reached is shown there too.
+    The window is taken 5 % shorter, since an arrival is noted when the server's process gets its turn, and
+    other tests take theirs. What leaves is held to the window without any tolerance on the clock that leaps,
+    and that 99 % are reached is shown there too.
     """
     slow = rig.lane("clicksend", Rate(Decimal(10), 1), concurrency=16)
     quick = rig.lane("fastmessage", Rate(Decimal(100), 1), concurrency=16)
