@@ -201,9 +201,10 @@ class Left:
     amount: Decimal
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ResultRow:
-    """All that the ledger knows of one row, for a results file."""
+    """All that the ledger knows of one row, for a results file. Not frozen: it is made a million times, and
+    freezing costs as much as all the rest of making one."""
 
     row: int
     provider: str

@@ -24,10 +24,12 @@ _MAGIC = b"SQLite format 3\0"
 #: How long a reader or the writer waits for the other's short SQLite lock.
 BUSY_MS = 10_000
 
-#: macOS needs a sync of its own to reach the disk; elsewhere fullfsync says nothing. The cache (32 MiB) holds
-#: the index of a large ledger, into which accounts fall at random.
-_WRITING = """PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA fullfsync=ON;
-    PRAGMA checkpoint_fullfsync=ON; PRAGMA foreign_keys=ON; PRAGMA cache_size=-32768"""
+#: 32 MiB for the index of a large ledger, into which accounts fall at random.
+_CACHE = "PRAGMA cache_size=-32768"
+
+#: macOS needs a sync of its own to reach the disk; elsewhere fullfsync says nothing.
+_WRITING = f"""PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA fullfsync=ON;
+    PRAGMA checkpoint_fullfsync=ON; PRAGMA foreign_keys=ON; {_CACHE}"""
 
 
 @contextlib.contextmanager
@@ -227,6 +229,7 @@ def open_reading(path: Path) -> apsw.Connection:
         try:
             _check_ours(connection, path)
             _refuse_unmade(connection, path)
+            connection.execute(_CACHE)
         except BaseException:
             connection.close()
             raise

@@ -96,8 +96,11 @@ def test_what_is_committed_is_synced(path: Path) -> None:
     ledger = hold(path)
     ask = ledger._connection.pragma
     assert [ask(name) for name in ("journal_mode", "synchronous", "foreign_keys")] == ["wal", 2, 1]
-    assert (ask("fullfsync"), ask("checkpoint_fullfsync")) == (1, 1)
+    assert (ask("fullfsync"), ask("checkpoint_fullfsync"), ask("cache_size")) == (1, 1, -32768)
     ledger.close()
+    reader = SqliteReader.open(path)
+    assert reader._connection.pragma("cache_size") == -32768
+    reader.close()
 
 
 def test_closing_leaves_one_file(path: Path) -> None:
