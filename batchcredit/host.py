@@ -10,6 +10,7 @@ import fcntl
 import getpass
 import os
 import re
+import resource
 import signal
 import socket
 import sys
@@ -27,6 +28,7 @@ NETWORK_FILE_SYSTEMS = frozenset(
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 MOUNTS = Path("/proc/self/mounts")
+STATUS = Path("/proc/self/status")
 
 
 def now_ms() -> int:
@@ -83,6 +85,18 @@ def _unescaped(mount_point: str) -> str:
 def is_network_file_system(path: Path) -> bool:
     """Whether `path`, or the place where it would be made, is on a file system shared over a network."""
     return file_system(path) in NETWORK_FILE_SYSTEMS
+
+
+def peak_memory_bytes(status: Path = STATUS) -> int:
+    """The most memory that this program has held so far."""
+    try:
+        found = re.search(r"^VmHWM:\s*([0-9]+) kB$", status.read_text(), re.MULTILINE)
+    except OSError:
+        found = None
+    if found:  # ru_maxrss begins there with what the parent held when it started us
+        return int(found[1]) * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def lock(descriptor: int) -> bool:

@@ -1,10 +1,10 @@
-"""The words of the domain: a transfer, its states, the table of moves, the outcome of one attempt."""
+"""The words of the domain: a transfer, its states and moves, how an attempt ends, the columns of files."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
+from typing import NamedTuple
 
 
 class State(StrEnum):
@@ -73,6 +73,31 @@ STATUSES = ("credited", "already_credited", "rejected", "in_doubt", "not_sent", 
 #: States in which the client may hold the money: limits count them, references are unique over them.
 SPENT = (State.SENDING, State.IN_DOUBT, State.CREDITED)
 
+#: The columns of an input that mean something to us, the first three needed; any others are carried through.
+INPUT_COLUMNS = ("provider", "account", "amount", "currency", "reference")
+
+#: What a results file has behind the input's own columns, in this order.
+RESULT_COLUMNS = (
+    "row",
+    "status",
+    "reason",
+    "http_status",
+    "provider_code",
+    "message",
+    "units",
+    "balance_before",
+    "balance_after",
+    "attempts",
+    "sent_at",
+    "duration_ms",
+    "settled_by",
+    "transfer_id",
+    "batch",
+    "seal",
+)
+
+_TELLING = frozenset({"row", "status", "transfer_id", "batch", "seal"})
+
 
 def moved(state: State, event: Event) -> State | None:
     """The state after `event`, or None where the table does not allow it."""
@@ -84,8 +109,7 @@ def states_allowing(event: Event) -> tuple[State, ...]:
     return tuple(state for state, allowed in MOVES if allowed is event)
 
 
-@dataclass(frozen=True, slots=True)
-class Transfer:
+class Transfer(NamedTuple):
     """One row that asks for credit. `amount` is an exact decimal in its shortest form, never a float."""
 
     id: int
@@ -97,8 +121,7 @@ class Transfer:
     reference: str
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """How one attempt ended, with what the provider said, cleaned of secrets and personal data.
 
     `event` is one of CREDIT, REJECT, RETRY, GIVE_UP, DOUBT. `reason` is a word of docs/reasons.md.
@@ -118,3 +141,8 @@ def shortest(amount: Decimal) -> str:
     """`amount` by value as text without exponent or padding: 12.10 gives 12.1, 100 stays 100."""
     text = format(amount, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def looks_like_results(columns: Iterable[str]) -> bool:
+    """Whether a file with these columns was written by us."""
+    return set(columns) >= _TELLING

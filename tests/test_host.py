@@ -35,6 +35,17 @@ def test_moments_read_back(ms: int) -> None:
     assert round(back.timestamp() * 1000) == ms
 
 
+@pytest.mark.parametrize("status", [host.STATUS, Path("/nowhere")])
+def test_the_peak_of_memory_stays(status: Path) -> None:
+    """What was once held counts, in bytes, after it was given back too; with the kernel's file or without."""
+    before = host.peak_memory_bytes(status)
+    held = bytearray(b"x" * (before + 50_000_000))
+    peak = host.peak_memory_bytes(status)
+    assert before + 50_000_000 < peak < 3 * before + 200_000_000
+    held.clear()
+    assert host.peak_memory_bytes(status) >= peak
+
+
 def test_ages_count_suspended_time() -> None:
     """The clock of ages never goes back and is that of the machine's start, sleep included."""
     first = host.boot_s()

@@ -1,4 +1,4 @@
-"""The words of the domain: the table of moves, and money as text."""
+"""The words of the domain: the table of moves, money as text, and the columns of results."""
 
 from decimal import Decimal
 
@@ -8,11 +8,13 @@ from hypothesis import strategies as st
 
 from batchcredit.transfer import (
     MOVES,
+    RESULT_COLUMNS,
     SPENT,
     STATUS,
     STATUSES,
     Event,
     State,
+    looks_like_results,
     moved,
     shortest,
     states_allowing,
@@ -117,3 +119,13 @@ def test_equal_values_have_one_form(amount: Decimal, zeros: int) -> None:
 def test_amounts_people_write(text: str, form: str) -> None:
     """Examples of the shortest form."""
     assert shortest(Decimal(text)) == form
+
+
+def test_results_are_known_by_their_columns() -> None:
+    """Five of our columns together are telling, and no four; a user's own `row` and `status` are not."""
+    telling = {"row", "status", "transfer_id", "batch", "seal"}
+    assert looks_like_results(["account", *RESULT_COLUMNS])
+    assert looks_like_results(telling)
+    for column in telling:
+        assert not looks_like_results(telling - {column})
+    assert not looks_like_results(["account", "amount", "row", "status"])

@@ -1,22 +1,23 @@
 """One transfer on its way: the order of one attempt.
 
-A place in flight, then the rate token, then the durable intent, then the request at once, then the durable
-ending. So a crash costs at most as many rows in doubt as requests were in flight.
+A place in flight, then the rate token, then a connection that stands, then the durable intent, then the
+request at once, then the durable ending. So a crash costs at most as many rows in doubt as requests were in
+flight.
 """
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-
-import anyio
+from functools import partial
 
 from batchcredit import host
 from batchcredit.engine.backoff import connect_wait_s
 from batchcredit.engine.judgement import Ending, Judged, given_up, judge, stale
 from batchcredit.engine.lane import Lane
+from batchcredit.engine.loop import now
 from batchcredit.engine.queue import Job
-from batchcredit.engine.wire import Exchange, WithheldError
-from batchcredit.ledger.base import Claim, NotClaimed, Pause, Settle
+from batchcredit.engine.wire.base import Exchange, Line, WithheldError
+from batchcredit.ledger.base import Claim, Claimed, NotClaimed, Pause, Settle
 from batchcredit.ledger.journal import Journal
 from batchcredit.transfer import Event
 
@@ -52,47 +53,59 @@ class Delivery:
         if not await self.lane.admit(job.transfer.id):
             return None
         try:
-            if not await self.lane.turn():
-                return anyio.current_time()
-            return await self._claimed_attempt(job)
+            line = await self.lane.turn()
+            if line is None:
+                return now()
+            return await self._attempt_on(line, job)
         finally:
             self.lane.release()
 
-    async def _claimed_attempt(self, job: Job) -> float | None:
-        claimed = await self.journal.claim(Claim(self.batch, self.lane.record.id, job.transfer))
+    async def _attempt_on(self, line: Line | Exchange, job: Job) -> float | None:
+        """`line`, or how the attempt to get one ended: that is written down like any other ending."""
+        claimed = await self._claim(line, job)
         if isinstance(claimed, NotClaimed):
             job.held = True
             self.lane.held()
             return None
         started = time.monotonic()
-        exchange, judged = await self._send(job, claimed.boot_s)
+        exchange = line if isinstance(line, Exchange) else await self._send(line, job, claimed.boot_s)
+        judged = stale() if exchange.withheld else judge(self.lane.provider, job.transfer, exchange)
         duration_ms = round((time.monotonic() - started) * 1000)
         return await self._settle(job, exchange, judged, duration_ms)
 
-    async def _send(self, job: Job, intent_boot_s: float) -> tuple[Exchange, Judged]:
+    async def _claim(self, line: Line | Exchange, job: Job) -> Claimed | NotClaimed:
+        claimed = None
+        try:
+            claimed = await self.journal.claim(Claim(self.batch, self.lane.record.id, job.transfer))
+        finally:
+            if isinstance(line, Line) and not isinstance(claimed, Claimed):
+                line.release()
+        return claimed
+
+    async def _send(self, line: Line, job: Job, intent_boot_s: float) -> Exchange:
         lane = self.lane
 
         async def departs() -> None:
-            await lane.pace.window()
+            if not lane.pace.is_free:
+                await lane.pace.window()
             if host.boot_s() - intent_boot_s > INTENT_MOST_S:
                 raise WithheldError
 
-        request = lane.provider.transfer(job.transfer)
-        exchange = await lane.wire.exchange(request, lane.policy.timeout_s, departs)
-        if exchange.withheld:
-            return exchange, stale()
-        return exchange, judge(lane.provider, job.transfer, exchange)
+        return await line.exchange(lane.provider.transfer(job.transfer), lane.policy.timeout_s, departs)
 
     async def _settle(self, job: Job, exchange: Exchange, judged: Judged, duration_ms: int) -> float | None:
         judged = self._counted(job, judged)
         retry = judged.outcome.event is Event.RETRY
         wait_s = connect_wait_s(job.tries, self.lane.dice) if job.tries and retry else 0.0
         not_before_ms = host.now_ms() + round(wait_s * 1000) if retry else 0
-        await self.journal.settle(
-            Settle(self.batch, job.transfer, judged.outcome, duration_ms, not_before_ms)
-        )
+        settle = Settle(self.batch, job.transfer, judged.outcome, duration_ms, not_before_ms)
+        if judged.ending is Ending.DEFINITE and not judged.halts:
+            # The sender goes on at once: its next intent does not become durable before this ending.
+            self.journal.note(settle, partial(self._tell, job, exchange, judged, duration_ms))
+            return None
+        await self.journal.settle(settle)
         await self._draw_consequences(job, exchange, judged, duration_ms)
-        return anyio.current_time() + wait_s if retry else None
+        return now() + wait_s if retry else None
 
     def _counted(self, job: Job, judged: Judged) -> Judged:
         """Count a try that did not leave, while the lane as a whole is reachable.
@@ -109,12 +122,18 @@ class Delivery:
         self, job: Job, exchange: Exchange, judged: Judged, duration_ms: int
     ) -> None:
         lane = self.lane
-        lane.meter.settled(job.transfer, judged.outcome, duration_ms)
         halted = lane.halted
-        pause_s = lane.heard(judged, exchange, job.transfer.id)
-        if self.listener:
-            self.listener(lane, job, judged, duration_ms)
+        pause_s = self._tell(job, exchange, judged, duration_ms)
         if lane.halted and not halted:
             await self.journal.halt(self.batch, lane.record.id, lane.halted.reason, lane.halted.message)
         if pause_s:
             await self.journal.pause(Pause(lane.record.id, host.now_ms() + round(pause_s * 1000)))
+
+    def _tell(self, job: Job, exchange: Exchange, judged: Judged, duration_ms: int) -> float:
+        """Tell everybody of an ending that is durable; for how many seconds the lane pauses, or 0."""
+        lane = self.lane
+        lane.meter.settled(job.transfer, judged.outcome, duration_ms)
+        pause_s = lane.heard(judged, exchange, job.transfer.id)
+        if self.listener:
+            self.listener(lane, job, judged, duration_ms)
+        return pause_s

@@ -4,10 +4,10 @@ The order of the rules is the order of certainty: what never left was not execut
 any body; only then is the provider's own word asked. Whatever no rule knows is in doubt.
 """
 
-from dataclasses import dataclass, replace
 from enum import Enum, auto
+from typing import NamedTuple
 
-from batchcredit.engine.wire import Exchange
+from batchcredit.engine.wire.base import Exchange
 from batchcredit.providers.base import Answer, Judgement, Provider, Ruling
 from batchcredit.providers.cleaning import cleaned
 from batchcredit.transfer import Event, Outcome, Transfer
@@ -24,8 +24,7 @@ class Ending(Enum):
     LANE_REFUSED = auto()  # the provider refuses every row: not executed
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(NamedTuple):
     """An ending, what becomes of the row, and whether the lane halts because of it."""
 
     ending: Ending
@@ -95,4 +94,4 @@ def stale() -> Judged:
 
 def given_up(judged: Judged) -> Judged:
     """The same ending, with no tries left in this run."""
-    return replace(judged, outcome=replace(judged.outcome, event=Event.GIVE_UP))
+    return judged._replace(outcome=judged.outcome._replace(event=Event.GIVE_UP))

@@ -14,8 +14,9 @@ from batchcredit import host
 from batchcredit.engine.backoff import connect_wait_s, pause_s
 from batchcredit.engine.judgement import Ending, Judged
 from batchcredit.engine.limiter import Pace
+from batchcredit.engine.loop import Change, now
 from batchcredit.engine.meter import Meter
-from batchcredit.engine.wire import Exchange, Wire
+from batchcredit.engine.wire.base import Exchange, Line, Wire
 from batchcredit.ledger.base import LaneRecord
 from batchcredit.providers.base import Provider
 from batchcredit.transfer import Event
@@ -78,8 +79,8 @@ class Lane:
     _outage_since: float | None = None
     _prober: int | None = None  # the one row that probes an unreachable lane
     _probes: int = 0
-    _turns: set[anyio.CancelScope] = field(default_factory=set)  # of those who wait for a token
-    _changed: anyio.Event = field(default_factory=anyio.Event)
+    _turns: set[anyio.CancelScope] = field(default_factory=set)  # of those who wait for a token or a line
+    _change: Change = field(default_factory=Change)
 
     @property
     def state(self) -> LaneState:
@@ -87,7 +88,7 @@ class Lane:
             return LaneState.HALTED
         if self._outage_since is not None:
             return LaneState.PROBING
-        if self.paused_until > anyio.current_time():
+        if self.paused_until > now():
             return LaneState.PAUSED
         return LaneState.CAREFUL if self._careful else LaneState.SENDING
 
@@ -107,42 +108,52 @@ class Lane:
 
     def may_send(self) -> bool:
         """Whether a request may still leave, asked again after each wait."""
-        return not self.closed and self.halted is None and self.paused_until <= anyio.current_time()
+        return not self.closed and self.halted is None and self.paused_until <= now()
 
     async def admit(self, transfer_id: int) -> bool:
         """Wait for a place in flight; False when there will be none in this run."""
         while not self.closed and self.halted is None:
-            wait_s = self.paused_until - anyio.current_time()
+            wait_s = self.paused_until - now()
             may_probe = self._prober in (None, transfer_id)
             if wait_s <= 0 and self._in_flight < self.width and may_probe:
                 self._in_flight += 1
                 return True
-            changed = self._changed
-            with anyio.move_on_after(wait_s if wait_s > 0 else None):
-                await changed.wait()
+            await self._change.wait(wait_s if wait_s > 0 else None)
         return False
 
-    async def turn(self) -> bool:
-        """Wait for a token of the rate; False when the lane was closed, halted, paused or narrowed meanwhile,
-        which ends the wait at once: at a slow rate it could be hours."""
+    async def turn(self) -> Line | Exchange | None:
+        """Wait for a token of the rate and for a line, or learn how the attempt to get a line ended.
+
+        None when the lane was closed, halted, paused or narrowed meanwhile, which ends the wait at once: at a
+        slow rate it could be hours. The token comes first: a connection that waits for one grows old, a token
+        that waits for a connection is only used late.
+        """
+        if self.pace.is_free and (idle := self.wire.idle()):
+            return idle
+        line = None
         with anyio.CancelScope() as scope:
             self._turns.add(scope)
             try:
                 await self.pace.turn()
+                line = await self.wire.line(self.policy.timeout_s)
             finally:
                 self._turns.discard(scope)
-        return not scope.cancel_called and self.may_send()
+        if self.may_send() and not scope.cancel_called:
+            return line
+        if isinstance(line, Line):
+            line.release()
+        return None
 
     def release(self) -> None:
         """Give the place back."""
         self._in_flight -= 1
-        self._notify()
+        self._change.tell()
 
     def close(self) -> None:
         """No new request starts; those in flight are heard out."""
         self.closed = True
         self._end_turns()
-        self._notify()
+        self._change.tell()
 
     def held(self) -> None:
         """A claim was not granted; another row may probe."""
@@ -151,7 +162,7 @@ class Lane:
 
     def pause(self, seconds: float) -> None:
         """No request for so long, as the provider asked or as the ledger remembers."""
-        self.paused_until = max(self.paused_until, anyio.current_time() + seconds)
+        self.paused_until = max(self.paused_until, now() + seconds)
         self._end_turns()
 
     def heard(self, judged: Judged, exchange: Exchange, transfer_id: int) -> float:
@@ -175,7 +186,7 @@ class Lane:
                 pass  # says nothing about the lane
         if judged.halts:
             self._halt(judged.outcome.reason, judged.outcome.message)
-        self._notify()
+        self._change.tell()
         return asked_s
 
     def _answered(self) -> None:
@@ -191,7 +202,7 @@ class Lane:
 
     def _throttled(self, exchange: Exchange) -> float:
         assert exchange.answer is not None
-        if self.paused_until <= anyio.current_time():
+        if self.paused_until <= now():
             self._pauses += 1  # else it left together with the request that asked for the pause at hand
         wait_s = pause_s(exchange.answer.headers, max(0, self._pauses - 1), datetime.now(UTC))
         if wait_s > self.policy.max_pause_s:
@@ -202,7 +213,7 @@ class Lane:
             self._halt("rate_limited", f"{PAUSES_MOST} pauses without a success in between")
         else:
             self.pause(wait_s)
-            return self.paused_until - anyio.current_time()
+            return self.paused_until - now()
         return 0.0
 
     def _failed_to_connect(self, transfer_id: int | None) -> None:
@@ -228,7 +239,3 @@ class Lane:
     def _end_turns(self) -> None:
         for scope in self._turns:
             scope.cancel()
-
-    def _notify(self) -> None:
-        self._changed.set()
-        self._changed = anyio.Event()

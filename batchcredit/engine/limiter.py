@@ -8,8 +8,9 @@ from fractions import Fraction
 import anyio
 from aiolimiter import AsyncLimiter
 
-#: From this rate on tokens come a few at a time: a timer can't be relied on to fire more often.
-SMOOTH_BELOW_PER_S = 50
+from batchcredit.engine.loop import now
+
+#: So much unused time is made up for: a timer can't be relied on to fire in time.
 BURST_S = 0.02
 
 #: The window is watched this much longer than the period, since requests are counted where they arrive, and
@@ -17,7 +18,7 @@ BURST_S = 0.02
 WINDOW_SLACK = 1.004
 
 #: Tokens come this much slower than the rate allows, so that the window has rarely to hold anyone up.
-SLACK = 1.006
+SLACK = 1.002
 
 
 _UNITS = {1: "s", 60: "min", 3600: "h"}
@@ -53,12 +54,17 @@ class Pace:
 
     def __init__(self, rate: Rate | None, wait_s: float = 0.0) -> None:
         """`wait_s`: how long the first turn waits, because the lane was used just before we started."""
-        self._first_at = anyio.current_time() + wait_s
+        self._first_at = now() + wait_s
         self._limiter = _limiter(rate) if rate else None
         self._new = True
         requests = min(WINDOW_MOST, Fraction(rate.count).limit_denominator(1000).numerator) if rate else 0
         self._window_s = WINDOW_SLACK * requests / rate.per_second if rate else 0.0
         self._sent: deque[float] = deque(maxlen=requests)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether there is no rate: nobody ever waits for a token."""
+        return self._limiter is None
 
     async def turn(self) -> None:
         """Wait for a token."""
@@ -76,16 +82,14 @@ class Pace:
         so evenly spaced tokens alone don't keep evenly spaced requests.
         """
         while self._sent and len(self._sent) == self._sent.maxlen:
-            wait_s = self._sent[0] + self._window_s - anyio.current_time()
+            wait_s = self._sent[0] + self._window_s - now()
             if wait_s <= 0:
                 break
             await anyio.sleep(wait_s)
-        self._sent.append(anyio.current_time())
+        self._sent.append(now())
 
 
 def _limiter(rate: Rate) -> AsyncLimiter:
+    """Room for a token and a little: timers that fire late would lose that time at every token."""
     per_s = rate.per_second / SLACK
-    if per_s < SMOOTH_BELOW_PER_S:
-        # Room for a token and a little: a timer that fires late would lose that time at every token.
-        return AsyncLimiter(1 + per_s * BURST_S, 1 / per_s + BURST_S)
-    return AsyncLimiter(per_s * BURST_S, BURST_S)
+    return AsyncLimiter(1 + per_s * BURST_S, 1 / per_s + BURST_S)

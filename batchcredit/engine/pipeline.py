@@ -11,6 +11,7 @@ import anyio
 from batchcredit import host
 from batchcredit.engine.delivery import Delivery, Listener
 from batchcredit.engine.lane import Lane
+from batchcredit.engine.loop import now
 from batchcredit.engine.queue import Budget, Job, LaneQueue
 from batchcredit.ledger.journal import Journal
 from batchcredit.transfer import Transfer
@@ -44,6 +45,7 @@ class Pipeline:
                     tasks.start_soon(self._sender, queue, delivery)
             if self._stopped:
                 self.stop()
+        await self._journal.drained()
 
     def stop(self) -> None:
         """No new request starts in any lane."""
@@ -80,5 +82,5 @@ class LaneFetch:
 
     async def __call__(self, after_row: int, limit: int) -> list[tuple[Transfer, float]]:
         found = await self._journal.candidates(self._batch, self._lane.record.id, after_row, limit)
-        now, now_ms, most_s = anyio.current_time(), host.now_ms(), self._lane.policy.max_pause_s
-        return [(transfer, now + min(most_s, (wait_ms - now_ms) / 1000)) for transfer, wait_ms in found]
+        now_s, now_ms, most_s = now(), host.now_ms(), self._lane.policy.max_pause_s
+        return [(transfer, now_s + min(most_s, (wait_ms - now_ms) / 1000)) for transfer, wait_ms in found]

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import anyio
 
+from batchcredit.engine.loop import Change, now
 from batchcredit.transfer import Transfer
 
 #: Rows fetched from the ledger at a time.
@@ -73,7 +74,7 @@ class LaneQueue:
     _last_row: int = 0
     _fetched_all: bool = False
     _fetching: anyio.Lock = field(default_factory=anyio.Lock)
-    _changed: anyio.Event = field(default_factory=anyio.Event)
+    _change: Change = field(default_factory=Change)
     _order: "itertools.count[int]" = field(default_factory=itertools.count)
     _closed: bool = False
 
@@ -91,7 +92,7 @@ class LaneQueue:
     def close(self) -> None:
         """No more rows are handed out."""
         self._closed = True
-        self._notify()
+        self._change.tell()
 
     def done(self, job: Job) -> None:
         """The row has ended; its account is free for the row behind it."""
@@ -101,16 +102,16 @@ class LaneQueue:
         behind = self._accounts[job.transfer.account_key]
         if behind:
             self._ready.append(behind.popleft())
-            self._notify()
+            self._change.tell()
         else:
             del self._accounts[job.transfer.account_key]
             if not self._held:
-                self._notify()
+                self._change.tell()
 
     def again(self, job: Job, not_before: float) -> None:
         """The row will be tried again; its account waits with it."""
         heapq.heappush(self._later, (not_before, next(self._order), job))
-        self._notify()
+        self._change.tell()
 
     def _begin(self) -> Job | None:
         while self._ready:
@@ -130,13 +131,8 @@ class LaneQueue:
         for dropped in (job, *waiting):
             self._held -= 1 + len(self._accounts.pop(dropped.transfer.account_key))
 
-    def _notify(self) -> None:
-        self._changed.set()
-        self._changed = anyio.Event()
-
     def _wake_later(self) -> None:
-        now = anyio.current_time()
-        while self._later and self._later[0][0] <= now:
+        while self._later and self._later[0][0] <= now():
             self._ready.appendleft(heapq.heappop(self._later)[2])
 
     async def _wait(self) -> bool:
@@ -146,10 +142,7 @@ class LaneQueue:
             return True
         if not self._held:
             return False
-        changed = self._changed
-        until = self._later[0][0] if self._later else anyio.current_time() + 3600
-        with anyio.move_on_after(max(0.0, until - anyio.current_time())):
-            await changed.wait()
+        await self._change.wait(max(0.0, self._later[0][0] - now()) if self._later else None)
         return True
 
     def _may_fetch(self) -> bool:
@@ -164,7 +157,7 @@ class LaneQueue:
             for transfer, not_before in page:
                 self._last_row = transfer.row
                 self._add(Job(transfer), not_before)
-            self._notify()
+            self._change.tell()
 
     def _add(self, job: Job, not_before: float) -> None:
         self._held += 1
@@ -173,7 +166,7 @@ class LaneQueue:
             self._accounts[key].append(job)
             return
         self._accounts[key] = deque()
-        if not_before > anyio.current_time():
+        if not_before > now():
             heapq.heappush(self._later, (not_before, next(self._order), job))
         else:
             self._ready.append(job)

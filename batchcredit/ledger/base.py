@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import NamedTuple
 
 from batchcredit.transfer import Outcome, State, Transfer
 
@@ -119,8 +120,7 @@ class Match:
     same_reference: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """A durable intent to send this transfer now."""
 
     batch: int
@@ -143,8 +143,7 @@ class NotClaimed:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Settle:
+class Settle(NamedTuple):
     """How an attempt ended. `not_before_ms`: a retry waits until then."""
 
     batch: int

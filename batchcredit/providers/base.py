@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from pydantic import BaseModel
 
@@ -44,8 +44,7 @@ class Ruling(StrEnum):
     DOUBTFUL = "doubtful"  # may have been executed
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(NamedTuple):
     """An adapter's reading of an answer. `halts`: no answer of this lane can be trusted any more."""
 
     ruling: Ruling

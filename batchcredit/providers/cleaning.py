@@ -27,6 +27,7 @@ _PRIVATE = re.compile(f"{_MAIL}|{_PHONE}|{_KEY}")
 _PLAIN = re.compile(r"(?:[A-Za-z0-9.,:;!?'()/_-]{1,19} )*[A-Za-z0-9.,:;!?'()/_-]{0,19}")
 
 
+@lru_cache(maxsize=256)  # most answers of a batch say the same
 def cleaned(text: str, secrets: tuple[str, ...]) -> str:
     """`text` on one line of at most 300 characters, without `secrets` and what looks private.
 

@@ -5,6 +5,7 @@ Nothing here raises, whatever the bytes: what can not be read for certain is Non
 
 import json
 import re
+from codecs import BOM_UTF8
 from decimal import Context, Decimal, InvalidOperation
 
 from batchcredit.providers.base import Judgement, Ruling
@@ -28,7 +29,7 @@ def read_object(body: bytes) -> dict[str, object] | None:
     numbers beyond any balance. Numbers with a point or an exponent are Decimal, the others int.
     """
     try:
-        text = body.decode("utf-8-sig")
+        text = body.removeprefix(BOM_UTF8).decode()
         if "\\u" in text and _LONE_SURROGATE.search(_WHOLE_ESCAPES.sub(" ", text)):
             return None
         value = _DECODER.decode(text)

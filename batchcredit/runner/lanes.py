@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 from batchcredit import host
 from batchcredit.engine.lane import Lane, LanePolicy
 from batchcredit.engine.limiter import Pace
-from batchcredit.engine.wire import HttpxWire
+from batchcredit.engine.wire.base import Wire
+from batchcredit.engine.wire.direct import DirectWire
 from batchcredit.errors import RefusedError
 from batchcredit.ledger.base import BatchLane, LaneRecord, LedgerReader
 from batchcredit.providers.base import Provider
@@ -149,7 +150,7 @@ def _opened(name: str, record: LaneRecord, profile: Profile, settings: Settings,
         profile=name,
         record=record,
         provider=profile.provider(),
-        wire=HttpxWire(profile.wire_url, profile.concurrency, profile.ca_file, _proxy(profile)),
+        wire=_wire(profile),
         pace=Pace(profile.rate, _wait_s(record, profile)),
         policy=_policy(profile, settings),
         dice=dice,
@@ -178,8 +179,13 @@ def _policy(profile: Profile, settings: Settings) -> LanePolicy:
     )
 
 
-def _proxy(profile: Profile) -> str | None:
-    return profile.proxy.get_secret_value() if profile.proxy else None
+def _wire(profile: Profile) -> Wire:
+    if not profile.uses_httpx:
+        return DirectWire(profile.wire_url, profile.ca_file)
+    from batchcredit.engine.wire.stock import HttpxWire  # its import takes long, and few need it
+
+    proxy = profile.proxy.get_secret_value() if profile.proxy else None
+    return HttpxWire(profile.wire_url, profile.concurrency, profile.ca_file, proxy)
 
 
 async def close_all(lanes: Iterable[Lane]) -> None:

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -10,9 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from batchcredit.engine.limiter import Rate
 from batchcredit.settings import values
-
-#: Our names of the input's columns: what `map` may rename to.
-COLUMNS = ("provider", "account", "amount", "currency", "reference")
+from batchcredit.transfer import INPUT_COLUMNS
 
 Seconds = Annotated[int, PlainValidator(values.duration_s)]
 Limit = Annotated[Decimal, PlainValidator(values.limit)]
@@ -31,9 +29,9 @@ def _ledger(url: str) -> str:
 
 def _columns(names: dict[str, str]) -> dict[str, str]:
     for ours in names:
-        if ours not in COLUMNS:
-            likely = values.nearest(ours, list(COLUMNS))
-            hint = f"did you mean {likely}?" if likely else f"write one of {', '.join(COLUMNS)}"
+        if ours not in INPUT_COLUMNS:
+            likely = values.nearest(ours, list(INPUT_COLUMNS))
+            hint = f"did you mean {likely}?" if likely else f"write one of {', '.join(INPUT_COLUMNS)}"
             raise ValueError(f"{ours!r} is none of our columns (map is {{ ours = theirs }}): {hint}")
     if len(set(names.values())) < len(names) or not all(names.values()):
         raise ValueError("each of our columns needs another one of the file: name no column twice")
@@ -84,6 +82,7 @@ class ProfileKeys(_Keys):
     in_doubt_limit: Annotated[int, Number, Field(ge=1, le=1_000_000)] = 5
     ca_file: Path | None = None
     proxy: Annotated[str, PlainValidator(values.proxy)] | None = None
+    transport: Literal["direct", "httpx"] | None = None
     currency: Currency | None = None
     map: Annotated[dict[str, str], AfterValidator(_columns)] = {}
     thousands: Annotated[str, PlainValidator(values.thousands)] | None = None

@@ -233,6 +233,8 @@ def _check_together(place: tuple[str, str], keys: ProfileKeys, base_url: str, fa
         )
     if keys.proxy and is_loopback(base_url):
         faults.add((*place, "proxy"), "a proxy takes requests for this machine elsewhere: remove it")
+    if keys.proxy and keys.transport == "direct":
+        faults.add((*place, "transport"), 'only httpx can go through a proxy: remove it, or write "httpx"')
 
 
 def _check_ca_file(place: Place, ca_file: Path | None, faults: Faults, cwd: Path) -> None:
@@ -278,6 +280,7 @@ def _assembled(
         in_doubt_limit=keys.in_doubt_limit,
         ca_file=cwd / keys.ca_file.expanduser() if keys.ca_file else None,
         proxy=SecretStr(keys.proxy) if keys.proxy else None,
+        transport=keys.transport,
         currency=keys.currency,
         map=keys.map,
         thousands=keys.thousands,

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, get_args
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
@@ -42,6 +41,7 @@ class Profile:
     in_doubt_limit: int
     ca_file: Path | None
     proxy: SecretStr | None
+    transport: str | None
     currency: str | None
     map: Mapping[str, str]
     thousands: str | None
@@ -59,10 +59,9 @@ class Profile:
         return is_loopback(self.wire_url)
 
     @property
-    def proxy_secrets(self) -> tuple[str, ...]:
-        """The password in `proxy`: it must not be shown or logged."""
-        password = urlsplit(self.proxy.get_secret_value()).password if self.proxy else None
-        return (password,) if password else ()
+    def uses_httpx(self) -> bool:
+        """Whether requests go through stock httpx, as a proxy needs it, and not through our own wire."""
+        return self.transport == "httpx" or self.proxy is not None
 
     def provider(self) -> Provider:
         """Its adapter with this login. Raises RefusedError where its own keys, or its secret, do not do."""
@@ -159,6 +158,7 @@ def default_profile(kind: str) -> Profile:
         in_doubt_limit=5,
         ca_file=None,
         proxy=None,
+        transport=None,
         currency=None,
         map={},
         thousands=None,

@@ -16,6 +16,9 @@ _DURATION = re.compile(r"([0-9]{1,7})(s|m|h|d)")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _LONGEST_S = 3650 * 86_400
 
+_LATENCY = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)(ms|s)")
+_LATENCY_MOST_S = 600
+
 _RATE = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,6})?)/(s|min|h)")
 _PERIOD_S = {"s": 1, "min": 60, "h": 3600}
 
@@ -38,6 +41,17 @@ def duration_s(value: object) -> int:
     seconds = int(found[1]) * _SECONDS[found[2]]
     if seconds > _LONGEST_S:
         raise ValueError("it is longer than ten years: write a shorter time")
+    return seconds
+
+
+def latency_s(value: str) -> float:
+    """`200ms`, `1.5s`."""
+    found = _LATENCY.fullmatch(value)
+    if found is None:
+        raise ValueError('it is no latency: write a number and ms or s, such as "200ms"')
+    seconds = float(found[1]) / (1000 if found[2] == "ms" else 1)
+    if seconds > _LATENCY_MOST_S:
+        raise ValueError("it is longer than ten minutes: write a shorter time")
     return seconds
 
 

@@ -1,6 +1,7 @@
 """Servers that speak HTTP by hand, so that they can do every wrong thing, and count what reaches them."""
 
 import asyncio
+import os
 import socket
 import ssl
 import struct
@@ -47,19 +48,28 @@ class Line:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_0)
         self.writer.transport.abort()
 
+    def cut(self) -> None:
+        """FIN, without TLS's farewell."""
+        with socket.socket(fileno=os.dup(self.writer.get_extra_info("socket").fileno())) as raw:
+            raw.shutdown(socket.SHUT_RDWR)
+
 
 Reply = Callable[[Line], Awaitable[None]]
 
 
 def says(*pieces: bytes, then: str = "stay", pause_s: float = 0.0) -> Reply:
-    """Send these pieces, then "stay", "close" or "reset"."""
+    """Send these pieces, then "stay", "close", "cut" or "reset"."""
 
     async def reply(line: Line) -> None:
         for piece in pieces:
             await line.say(piece)
             await asyncio.sleep(pause_s)
+            if line.writer.is_closing():
+                return  # the client has let go
         if then == "close":
             line.close()
+        elif then == "cut":
+            line.cut()
         elif then == "reset":
             line.reset()
 

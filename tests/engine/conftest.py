@@ -1,27 +1,30 @@
-"""A sandbox for each worker's module, and an engine in front of it for each test."""
+"""An engine in front of the module's sandbox for each test; every wire, on every loop the product runs on."""
 
-from collections.abc import AsyncIterator, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
 import pytest
+import trustme
 from rig import Rig, held_ledger
+from wires import WIRES, Authority, MakeWire
 
-from batchcredit.sandbox import Control, SandboxAddress, SandboxSettings, sandbox_process
+from batchcredit.sandbox import SandboxAddress
 
-
-@pytest.fixture(scope="module")
-def address() -> Iterator[SandboxAddress]:
-    with sandbox_process() as started:
-        yield started
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 
-@pytest.fixture
-def control(address: SandboxAddress) -> Iterator[Control]:
-    """The module's sandbox, with the settings and faults of this test taken back afterwards."""
-    control = address.control()
-    yield control
-    control.clear_script()
-    control.set(**SandboxSettings().model_dump(mode="json"))
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, LoopFactory]:
+    """The wire's tests run on uvloop as well, where it is installed."""
+    loops: dict[str, LoopFactory] = {"asyncio": asyncio.new_event_loop}
+    if item.path.name.startswith("test_wire_"):
+        try:
+            import uvloop
+        except ImportError:
+            pass
+        else:
+            loops["uvloop"] = uvloop.new_event_loop
+    return loops
 
 
 @pytest.fixture
@@ -30,3 +33,16 @@ async def rig(address: SandboxAddress, tmp_path: Path) -> AsyncIterator[Rig]:
         rig = Rig(ledger, address)
         yield rig
         await rig.close()
+
+
+@pytest.fixture(params=WIRES.values(), ids=WIRES)
+def make(request: pytest.FixtureRequest) -> MakeWire:
+    factory: MakeWire = request.param
+    return factory
+
+
+@pytest.fixture(scope="session")
+def ca(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    authority = Authority(trustme.CA(), tmp_path_factory.mktemp("ca") / "ca.pem")
+    authority.ca.cert_pem.write_to_path(str(authority.file))
+    return authority

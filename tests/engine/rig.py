@@ -1,4 +1,4 @@
-"""The real engine put together by hand: SQLite ledger, stock wire, pipeline, against a sandbox."""
+"""The real engine put together by hand: SQLite ledger, our own wire, pipeline, against a sandbox."""
 
 import itertools
 import random
@@ -17,7 +17,8 @@ from batchcredit.engine.lane import Lane, LanePolicy
 from batchcredit.engine.limiter import Pace, Rate
 from batchcredit.engine.pipeline import Pipeline
 from batchcredit.engine.queue import Budget
-from batchcredit.engine.wire import HttpxWire, Wire
+from batchcredit.engine.wire.base import Wire
+from batchcredit.engine.wire.direct import DirectWire
 from batchcredit.ledger.base import BatchRecord, EnrolChunk, LaneIdentity, LaneRecord, NewBatch, ResultRow
 from batchcredit.ledger.journal import open_journal
 from batchcredit.ledger.sqlite import SqliteLedger
@@ -64,7 +65,7 @@ class Rig:
             profile=login,
             record=record,
             provider=provider(kind, login, url),
-            wire=wire or HttpxWire(url, wanted.concurrency),
+            wire=wire or DirectWire(url),
             pace=Pace(rate),
             policy=wanted,
             dice=random.Random(1),

@@ -14,7 +14,8 @@ from batchcredit import host
 from batchcredit.engine import delivery
 from batchcredit.engine.pipeline import Pipeline
 from batchcredit.engine.queue import Budget
-from batchcredit.engine.wire import Departs, Exchange, Wire, WithheldError, at_once
+from batchcredit.engine.wire.base import Departs, DialsLate, Exchange, Wire, WithheldError, at_once
+from batchcredit.engine.wire.stock import HttpxWire
 from batchcredit.errors import StorageError
 from batchcredit.ledger.base import Answered, Claim, Claimed, Ledger, NotClaimed, Operation, Settle
 from batchcredit.ledger.journal import Journal, open_journal
@@ -26,7 +27,7 @@ PENDING, CREDITED, DOUBT = State.PENDING, State.CREDITED, State.IN_DOUBT
 GOOD = b'{"response-code":200,"prev-balance":"1.00","sms-units":"1.50","new-balance":"2.50"}'
 
 
-class NotingWire(Wire):
+class NotingWire(DialsLate):
     """Credits everybody after `takes_s`; notes when requests begin and how many were broken off."""
 
     def __init__(self, log: list[str], takes_s: float = 0.0) -> None:
@@ -121,7 +122,7 @@ async def test_dials_that_outlast_their_intent_come_to_an_end(
     """Connections that always take longer to stand than an intent lasts: nothing leaves, in few tries."""
     monkeypatch.setattr(delivery, "INTENT_MOST_S", -1.0)
     async with raw_server() as server, asyncio.timeout(15):
-        lane = rig.lane("fastmessage", url=server.url, attempts=3)
+        lane = rig.lane("fastmessage", wire=HttpxWire(server.url, 1), url=server.url, attempts=3)
         rig.enrol((lane, client) for client in accounts("fastmessage", 2))
         await rig.send()
         assert server.heard == []

@@ -1,7 +1,6 @@
 """How an ending is judged, row by row of the table, and how long a lane waits."""
 
 import random
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any, cast
@@ -12,7 +11,7 @@ from hypothesis import strategies as st
 
 from batchcredit.engine.backoff import FIRST_S, LAST_PAUSE_S, LAST_S, connect_wait_s, pause_s
 from batchcredit.engine.judgement import Ending, given_up, judge, stale
-from batchcredit.engine.wire import Exchange
+from batchcredit.engine.wire.base import Exchange
 from batchcredit.providers.base import Answer, Judgement, Provider, Ruling
 from batchcredit.transfer import Event, Transfer
 
@@ -121,7 +120,7 @@ def test_giving_up_changes_the_event_alone() -> None:
     """The last try's words stay."""
     judged = judge(_provider()[1], TRANSFER, Exchange(False, detail="refused"))
     given = given_up(judged)
-    assert given.outcome == replace(judged.outcome, event=Event.GIVE_UP)
+    assert given.outcome == judged.outcome._replace(event=Event.GIVE_UP)
     assert (given.ending, given.halts) == (judged.ending, judged.halts)
     assert stale().outcome.event is Event.RETRY
 

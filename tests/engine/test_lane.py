@@ -15,7 +15,7 @@ from rig import POLICY
 from batchcredit.engine.judgement import Ending, Judged
 from batchcredit.engine.lane import Lane, LaneState
 from batchcredit.engine.limiter import Pace
-from batchcredit.engine.wire import Exchange
+from batchcredit.engine.wire.base import Exchange
 from batchcredit.providers.base import Answer
 from batchcredit.transfer import Event, Outcome
 

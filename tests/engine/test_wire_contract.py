@@ -4,66 +4,26 @@ The count of requests that arrived is the server's; what is certain is the excha
 """
 
 import asyncio
-import contextlib
 import gzip
 import os
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import pytest
 import trustme
 from byte_server import BODY, OK, Line, RawServer, Reply, connect_proxy, raw_server, says, until
+from wires import SECRET, SHORT_S, TIMEOUT_S, Authority, MakeWire, head, opened, request, sized
 
-from batchcredit.engine.wire import ANSWER_MOST_BYTES, Exchange, HttpxWire, Wire, WithheldError
+from batchcredit.engine.wire.base import ANSWER_MOST_BYTES, Exchange, WithheldError
+from batchcredit.engine.wire.stock import HttpxWire
 from batchcredit.errors import RefusedError
 from batchcredit.providers.base import Request
 
-TIMEOUT_S = 5.0
-SHORT_S = 0.25
-SECRET = "s3cr3t-k3y"
-
-
-class MakeWire(Protocol):
-    """Every wire is made like this one."""
-
-    def __call__(
-        self, base_url: str, senders: int, ca_file: Path | None = None, proxy: str | None = None
-    ) -> Wire: ...
-
-
-WIRES: list[MakeWire] = [HttpxWire]
-
-
-@pytest.fixture(params=WIRES, ids=lambda factory: factory.__name__)
-def make(request: pytest.FixtureRequest) -> MakeWire:
-    factory: MakeWire = request.param
-    return factory
-
-
-@contextlib.asynccontextmanager
-async def opened(wire: Wire) -> AsyncIterator[Wire]:
-    try:
-        yield wire
-    finally:
-        await wire.aclose()
-
-
-def request(method: str = "POST") -> Request:
-    headers = (("Authorization", f"Basic {SECRET}"), ("Content-Type", "application/json"))
-    return Request(method, "/credit", headers, b'{"apikey":"%b"}' % SECRET.encode())
-
-
-def head(status: str, *headers: str) -> bytes:
-    return "\r\n".join((f"HTTP/1.1 {status}", *headers, "", "")).encode()
-
-
-def sized(body: bytes, *headers: str) -> bytes:
-    return head("200 OK", f"Content-Length: {len(body)}", *headers) + body
-
+KNOWS_PROXIES = pytest.mark.parametrize("make", [HttpxWire], ids=["httpx"])
 
 HUGE = b"x" * (2 << 20)
 ZIPPED = gzip.compress(BODY)
@@ -127,13 +87,11 @@ CASES: dict[str, Case] = {
 
 
 @pytest.mark.parametrize("reused", [False, True], ids=["fresh", "reused"])
-@pytest.mark.parametrize("method", ["PUT", "POST"])
 @pytest.mark.parametrize("name", CASES)
-async def test_one_request_whatever_the_server_does(
-    make: MakeWire, name: str, method: str, reused: bool
-) -> None:
+async def test_one_request_whatever_the_server_does(make: MakeWire, name: str, reused: bool) -> None:
     """Exactly one request arrives, it counts as sent, and there is an answer only if a whole one came."""
     case = CASES[name]
+    method = "POST" if reused else "PUT"
     warm_up = [says(OK)] if reused else []
     async with raw_server(*warm_up, case.reply) as server, opened(make(server.url, 1)) as wire:
         for _ in warm_up:
@@ -291,7 +249,7 @@ async def test_environment_proxies_are_not_used(make: MakeWire, monkeypatch: pyt
 # The deadline
 
 
-async def test_deadline_covers_the_handshake(make: MakeWire, ca: "Authority") -> None:
+async def test_deadline_covers_the_handshake(make: MakeWire, ca: Authority) -> None:
     """A server that accepts and never speaks TLS: nothing was sent, in time, and the connection is let go."""
     async with raw_server(greet=deaf) as server, opened(make(_https(server), 1, ca.file)) as wire:
         began = time.monotonic()
@@ -432,25 +390,6 @@ async def test_aclose_ends_idle_connections(make: MakeWire) -> None:
 # TLS and proxies
 
 
-class Authority(NamedTuple):
-    """A certificate authority of this test run, and its certificate as a file."""
-
-    ca: trustme.CA
-    file: Path
-
-    def server(self, name: str = "127.0.0.1") -> ssl.SSLContext:
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        self.ca.issue_cert(name).configure_cert(context)
-        return context
-
-
-@pytest.fixture(scope="module")
-def ca(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    authority = Authority(trustme.CA(), tmp_path_factory.mktemp("ca") / "ca.pem")
-    authority.ca.cert_pem.write_to_path(str(authority.file))
-    return authority
-
-
 async def test_tls_with_its_own_authority(make: MakeWire, ca: Authority) -> None:
     """With ca_file the server is known: one request, fresh and used."""
     async with raw_server(tls=ca.server()) as server, opened(make(server.url, 1, ca.file)) as wire:
@@ -499,6 +438,72 @@ async def test_tls_answer_lost(make: MakeWire, ca: Authority, then: str) -> None
     assert (exchange.sent, exchange.answer, exchange.problem) == (True, None, "lost_answer")
 
 
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("then", ["close", "cut"])
+async def test_tls_tells_an_end_from_a_cut(
+    make: MakeWire, ca: Authority, version: ssl.TLSVersion, then: str
+) -> None:
+    """An answer without a length is whole only where the server said farewell: any network can send a FIN."""
+    context = ca.server()
+    context.maximum_version = version
+    async with (
+        raw_server(says(TO_THE_END + BODY, then=then), tls=context) as server,
+        opened(make(server.url, 1, ca.file)) as wire,
+    ):
+        exchange = await wire.exchange(request(), TIMEOUT_S)
+    assert exchange.sent
+    assert exchange.problem == ("lost_answer" if then == "cut" else "")
+    assert (exchange.answer and exchange.answer.body) == (None if then == "cut" else BODY)
+
+
+async def test_tls_tickets_are_no_words(make: MakeWire, ca: Authority) -> None:
+    """What TLS itself sends after the handshake is neither heard as an answer nor ends the connection."""
+    context = ca.server()
+    context.num_tickets = 16
+    async with raw_server(tls=context) as server, opened(make(server.url, 1, ca.file)) as wire:
+        for _ in range(5):
+            assert (await wire.exchange(request(), TIMEOUT_S)).answer is not None
+        assert (server.connections, len(server.heard)) == (1, 5)
+
+
+async def test_tls_with_another_protocol_offered(make: MakeWire, ca: Authority) -> None:
+    """A server that knows HTTP/2 as well is spoken to in HTTP/1.1."""
+    context = ca.server()
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    chosen: list[str | None] = []
+
+    async def look(line: Line) -> None:
+        chosen.append(line.writer.get_extra_info("ssl_object").selected_alpn_protocol())
+        await line.say(OK)
+
+    async with raw_server(look, tls=context) as server, opened(make(server.url, 1, ca.file)) as wire:
+        assert (await wire.exchange(request(), TIMEOUT_S)).answer is not None
+    assert chosen == ["http/1.1"]
+
+
+HANDSHAKES = {
+    "reset": says(then="reset"),
+    "closed": says(then="close"),
+    "alert": says(b"\x15\x03\x03\x00\x02\x02\x28", then="close"),
+    "garbage": says(b"\x00\xff" * 50, then="close"),
+}
+
+
+@pytest.mark.parametrize("name", HANDSHAKES)
+async def test_handshakes_that_fail(make: MakeWire, ca: Authority, name: str) -> None:
+    """Nothing was sent, it is told, and it is no matter of trust."""
+
+    async def after_hello(line: Line) -> None:
+        await line.reader.read(9999)
+        await HANDSHAKES[name](line)
+
+    async with raw_server(greet=after_hello) as server, opened(make(_https(server), 1, ca.file)) as wire:
+        exchange = await wire.exchange(request(), TIMEOUT_S)
+        await until(lambda: not server.open)
+    assert (exchange.sent, exchange.untrusted, exchange.problem) == (False, False, "unreachable")
+    assert exchange.detail
+
+
 async def test_tls_answer_too_many_answers_nothing(make: MakeWire, ca: Authority) -> None:
     """A second answer in a TLS record of its own is not heard as the answer to the next request."""
 
@@ -520,6 +525,7 @@ def test_ca_file_that_is_none(make: MakeWire, tmp_path: Path) -> None:
         make("https://127.0.0.1", 1, tmp_path / "missing.pem")
 
 
+@KNOWS_PROXIES
 async def test_explicit_proxy(make: MakeWire, ca: Authority) -> None:
     """The tunnel is dialled once, and the proxy sees neither the request nor its secret."""
     async with raw_server(tls=ca.server()) as server, connect_proxy() as proxy:
@@ -534,6 +540,7 @@ async def test_explicit_proxy(make: MakeWire, ca: Authority) -> None:
         assert "proxy-authorization" not in server.heard[0].headers
 
 
+@KNOWS_PROXIES
 @pytest.mark.parametrize(
     "refusal", [b"HTTP/1.1 407 Who are you\r\n\r\n", b"HTTP/1.1 502 No\r\n\r\n", b"no\r\n\r\n"]
 )
@@ -548,6 +555,7 @@ async def test_proxy_that_refuses(make: MakeWire, ca: Authority, refusal: bytes)
     assert SECRET not in exchange.detail
 
 
+@KNOWS_PROXIES
 async def test_untrusted_behind_a_proxy(make: MakeWire, ca: Authority) -> None:
     """TLS is verified through a tunnel as well."""
     async with raw_server(tls=trusted_elsewhere()) as server, connect_proxy() as proxy:

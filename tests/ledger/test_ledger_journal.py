@@ -2,14 +2,15 @@
 
 import asyncio
 import random
+from functools import partial
 
 import anyio
 import pytest
 from ledger_parts import Row, SqliteHome, a_claim, a_settle, begin, enrol, row_of, states
 
 from batchcredit.errors import DefectError
-from batchcredit.ledger.base import Claimed, Ledger, NotClaimed
-from batchcredit.ledger.journal import open_journal
+from batchcredit.ledger.base import BatchRecord, Claimed, Ledger, NotClaimed
+from batchcredit.ledger.journal import Journal, open_journal
 from batchcredit.transfer import Event, State
 
 ROWS = 300
@@ -73,3 +74,72 @@ async def test_an_error_of_the_ledger_ends_all_senders(ledger: Ledger) -> None:
             await journal.settle(never_claimed)
     assert caught.group_contains(DefectError)
     assert row_of(ledger, batch).state is State.PENDING
+
+
+async def test_what_is_noted_is_durable_when_it_is_told(ledger: Ledger, home: SqliteHome) -> None:
+    """Nobody waits for a noted ending, yet when it is told whoever opens the file finds it; in order."""
+    rows = list(range(1, ROWS + 1))
+    begin(ledger, batch := enrol(ledger, "b", [Row(account=f"c{row}") for row in rows]))
+    reader, told = home.read(), []
+
+    def tell(row: int) -> None:
+        assert reader.rows(batch.id, row, row)[0].state is State.CREDITED
+        told.append(row)
+
+    async with open_journal(ledger) as journal:
+        await asyncio.gather(*(journal.claim(a_claim(ledger, batch, row)) for row in rows))
+        for row in rows:
+            journal.note(a_settle(ledger, batch, row, Event.CREDIT), partial(tell, row))
+        assert not told
+        await journal.drained()
+        assert told == rows
+    reader.close()
+
+
+async def test_an_intent_is_not_durable_before_what_was_noted(ledger: Ledger, home: SqliteHome) -> None:
+    """A sender that goes on without waiting never has two rows that a crash would leave in doubt."""
+    rows = range(1, 51)
+    begin(ledger, batch := enrol(ledger, "b", [Row(account=f"c{row}") for row in rows]))
+    reader = home.read()
+    async with open_journal(ledger) as journal:
+        for row in rows:
+            assert isinstance(await journal.claim(a_claim(ledger, batch, row)), Claimed)
+            assert states(reader, batch).count(State.SENDING) == 1
+            journal.note(a_settle(ledger, batch, row, Event.CREDIT), lambda: None)
+    assert states(ledger, batch) == [State.CREDITED] * 50
+    reader.close()
+
+
+async def test_what_was_noted_is_written_down_when_the_run_is_cancelled(ledger: Ledger) -> None:
+    """Endings that were heard are committed, whoever was cancelled before that."""
+    begin(ledger, batch := enrol(ledger, "b", [Row(account=f"c{row}") for row in range(2)]))
+    told: list[int] = []
+    with anyio.CancelScope() as scope:
+        async with open_journal(ledger) as journal:
+            await asyncio.gather(*(journal.claim(a_claim(ledger, batch, row)) for row in (1, 2)))
+            journal.note(a_settle(ledger, batch, 1, Event.CREDIT), lambda: told.append(1))
+            scope.cancel()
+            await anyio.sleep(1)
+    assert states(ledger, batch) == [State.CREDITED, State.SENDING]
+    assert told == [1]
+
+
+async def test_a_listener_that_fails_ends_the_journal_and_loses_nothing(ledger: Ledger) -> None:
+    """Its error comes out; the endings behind it are written down all the same."""
+    begin(ledger, batch := enrol(ledger, "b", [Row(account=f"c{row}") for row in range(2)]))
+    with pytest.raises(BaseExceptionGroup) as caught:
+        async with open_journal(ledger) as journal:
+            await _note_two(journal, ledger, batch)
+    assert caught.group_contains(RuntimeError, match="the listener")
+    assert states(ledger, batch) == [State.CREDITED, State.REJECTED]
+
+
+async def _note_two(journal: Journal, ledger: Ledger, batch: BatchRecord) -> None:
+    def fail() -> None:
+        raise RuntimeError("the listener")
+
+    await asyncio.gather(*(journal.claim(a_claim(ledger, batch, row)) for row in (1, 2)))
+    journal.note(a_settle(ledger, batch, 1, Event.CREDIT), fail)
+    await asyncio.sleep(0)  # the group with it is on its way
+    journal.note(a_settle(ledger, batch, 2, Event.REJECT), lambda: None)
+    await journal.drained()

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchcredit.settings import Limits, Settings, rate
+from batchcredit.settings import Limits, Settings, latency_s, rate
 from batchcredit.settings.values import base_url, duration_s, is_loopback, limit, proxy, thousands, timezone
 
 HOSTS = st.sampled_from(
@@ -193,3 +193,16 @@ def test_a_day_whose_midnight_is_missing_or_twice_begins_once(zone: str, at: str
         int(datetime.fromisoformat(text).astimezone(UTC).timestamp() * 1000) for text in (at, start)
     )
     assert settings_in(zone).day_start_ms(at_ms) == start_ms
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("200ms", 0.2), ("1.5s", 1.5), ("0ms", 0), ("600s", 600)])
+def test_latencies(text: str, seconds: float) -> None:
+    """Milliseconds or seconds, up to ten minutes."""
+    assert latency_s(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "200", "ms", "-1s", "1m", "1 s", "1e3ms", "600.001s", "\u0661s"])
+def test_what_is_no_latency(text: str) -> None:
+    """Everything else is refused with a form that would do."""
+    with pytest.raises(ValueError, match=r": write "):
+        latency_s(text)

@@ -1,17 +1,13 @@
-"""All HTTP. An exchange is one request on the wire at the most: nothing is repeated, nothing followed.
+"""The stock wire: httpx without its client, judged by its trace events and not by its exception classes.
 
-An exchange always ends as a value that tells what is certain: whether a byte of the request may have left,
-and the whole answer if there is one. httpx is judged by its trace events and not by its exception classes,
-because what decides is whether the writing of the request began.
+What decides is whether the writing of the request began.
 """
 
 import itertools
 import re
 import ssl
-from abc import ABC, abstractmethod
-from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterable, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, cast
@@ -19,14 +15,24 @@ from typing import Any, cast
 import anyio
 import httpx
 
-from batchcredit.errors import RefusedError
+from batchcredit.engine.wire.base import (
+    ANSWER_MOST_BYTES,
+    BODILESS,
+    CUT_OFF,
+    IDLE_S,
+    TOO_LARGE,
+    USER_AGENT,
+    WITHHELD,
+    Departs,
+    DialsLate,
+    Exchange,
+    WithheldError,
+    at_once,
+    said_farewell,
+    timed_out,
+    trusted,
+)
 from batchcredit.providers.base import Answer, Request
-
-#: A larger answer is cut off: no provider's answer comes near it.
-ANSWER_MOST_BYTES = 1 << 20
-
-#: A connection that was idle for longer is dialled again: a server that closes it while we write makes doubt.
-IDLE_S = 2.0
 
 #: httpx's pool searches all its connections for each request, so each pool serves a few senders only.
 SENDERS_PER_POOL = 8
@@ -50,43 +56,6 @@ _ERRORS = (
     UnicodeError,
     OSError,
 )
-
-Departs = Callable[[], Awaitable[None]]
-
-
-class WithheldError(Exception):
-    """Raised by `departs`: the request is not to leave any more."""
-
-
-async def at_once() -> None:
-    """Nothing holds a request up."""
-
-
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """How one exchange ended. `problem` is a word, empty where `answer` is whole."""
-
-    sent: bool  # a byte of the request may have left
-    answer: Answer | None = None
-    problem: str = ""
-    detail: str = ""
-    untrusted: bool = False  # the server's TLS certificate does not verify
-    withheld: bool = False  # `departs` did not let it go
-
-
-class Wire(ABC):
-    """HTTP to one base_url."""
-
-    @abstractmethod
-    async def exchange(self, request: Request, timeout_s: float, departs: Departs = at_once) -> Exchange:
-        """Send once and hear the answer out, within `timeout_s` for all of it. Raises nothing of its own.
-
-        `departs` is awaited when a connection stands, as the last thing before the first byte. It may raise
-        WithheldError, and then nothing leaves.
-        """
-
-    @abstractmethod
-    async def aclose(self) -> None: ...
 
 
 @dataclass(slots=True)
@@ -112,7 +81,7 @@ class _Trace:
 
 
 @dataclass(slots=True)
-class HttpxWire(Wire):
+class HttpxWire(DialsLate):
     """Stock httpx, without its client: no redirects, no cookies, no retries, no proxy of the environment."""
 
     base_url: str
@@ -142,15 +111,13 @@ class HttpxWire(Wire):
         finally:
             if exchange is None or exchange.answer is None:
                 await trace.hang_up()
-        return exchange or Exchange(
-            trace.writing, problem="timeout", detail=f"no whole answer within {timeout_s:g} s"
-        )
+        return exchange or timed_out(timeout_s, sent=trace.writing)
 
     async def _tried(self, request: Request, trace: _Trace, timeout_s: float) -> Exchange:
         try:
             return await self._exchange(request, trace, timeout_s)
         except WithheldError:
-            return Exchange(sent=False, withheld=True)
+            return WITHHELD
         except _ERRORS as error:
             return _broken(error, trace.writing)
 
@@ -158,12 +125,15 @@ class HttpxWire(Wire):
         response = await next(self._pools).handle_async_request(self._outgoing(request, trace, timeout_s))
         try:
             body = await _read(cast("AsyncIterable[bytes]", response.stream))
+            whole = not _lasts_to_the_end(request, response) or said_farewell(_tls(response))
             if body is not None and _is_followed(response):
                 await response.extensions["network_stream"].aclose()
         finally:
             await response.aclose()
         if body is None:
-            return Exchange(True, problem="too_large", detail=f"the answer exceeds {ANSWER_MOST_BYTES} bytes")
+            return TOO_LARGE
+        if not whole:
+            return CUT_OFF
         return Exchange(True, Answer(response.status_code, dict(response.headers), body))
 
     def _outgoing(self, request: Request, trace: _Trace, timeout_s: float) -> httpx.Request:
@@ -180,9 +150,6 @@ class HttpxWire(Wire):
             await pool.aclose()
 
 
-USER_AGENT = f"batchcredit/{version('batchcredit')}"
-
-
 async def _read(stream: AsyncIterable[bytes]) -> bytes | None:
     """The whole body, or None where it is longer than we are willing to hold."""
     body = bytearray()
@@ -193,13 +160,24 @@ async def _read(stream: AsyncIterable[bytes]) -> bytes | None:
     return bytes(body)
 
 
+def _lasts_to_the_end(request: Request, response: httpx.Response) -> bool:
+    """Whether nothing but the end of the connection ends the answer."""
+    bodiless = request.method == "HEAD" or response.status_code in BODILESS
+    return not (bodiless or "content-length" in response.headers or "transfer-encoding" in response.headers)
+
+
+def _tls(response: httpx.Response) -> ssl.SSLObject | None:
+    tls: ssl.SSLObject | None = response.extensions["network_stream"].get_extra_info("ssl_object")
+    return tls
+
+
 def _is_followed(response: httpx.Response) -> bool:
     """Whether bytes came behind the answer, which would be heard as the answer to the next request."""
     try:
         held, _ = _PARSER(response).trailing_data
     except AttributeError:
         return True
-    return bool(held) or _tls_holds_more(response.extensions["network_stream"].get_extra_info("ssl_object"))
+    return bool(held) or _tls_holds_more(_tls(response))
 
 
 def _tls_holds_more(tls: ssl.SSLObject | None) -> bool:
@@ -227,15 +205,3 @@ def _has_cause(error: BaseException | None, kind: type[BaseException]) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
-
-
-def trusted(ca_file: Path | None) -> ssl.SSLContext:
-    """Whom we trust: the operating system's authorities, or those of `ca_file` alone."""
-    try:
-        return ssl.create_default_context(cafile=ca_file)
-    except OSError as error:
-        raise RefusedError(
-            f"ca_file {ca_file} could not be read as certificates: {error.strerror or error}",
-            reason="settings",
-            cure="Name a file with PEM certificates.",
-        ) from error

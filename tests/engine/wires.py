@@ -1,0 +1,67 @@
+"""Both wires, made and used alike, and what is said to them."""
+
+import contextlib
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import trustme
+
+from batchcredit.engine.wire.base import Wire
+from batchcredit.engine.wire.direct import DirectWire
+from batchcredit.engine.wire.stock import HttpxWire
+from batchcredit.providers.base import Request
+
+TIMEOUT_S = 5.0
+SHORT_S = 0.25
+SECRET = "s3cr3t-k3y"
+
+
+class MakeWire(Protocol):
+    """Every wire is made like this one."""
+
+    def __call__(
+        self, base_url: str, senders: int, ca_file: Path | None = None, proxy: str | None = None
+    ) -> Wire: ...
+
+
+def direct(base_url: str, senders: int, ca_file: Path | None = None, proxy: str | None = None) -> Wire:
+    """Our own wire, which needs no number and knows no proxy."""
+    return DirectWire(base_url, ca_file)
+
+
+WIRES: dict[str, MakeWire] = {"direct": direct, "httpx": HttpxWire}
+
+
+@contextlib.asynccontextmanager
+async def opened(wire: Wire) -> AsyncIterator[Wire]:
+    try:
+        yield wire
+    finally:
+        await wire.aclose()
+
+
+def request(method: str = "POST") -> Request:
+    headers = (("Authorization", f"Basic {SECRET}"), ("Content-Type", "application/json"))
+    return Request(method, "/credit", headers, b'{"apikey":"%b"}' % SECRET.encode())
+
+
+def head(status: str, *headers: str) -> bytes:
+    return "\r\n".join((f"HTTP/1.1 {status}", *headers, "", "")).encode()
+
+
+def sized(body: bytes, *headers: str) -> bytes:
+    return head("200 OK", f"Content-Length: {len(body)}", *headers) + body
+
+
+class Authority(NamedTuple):
+    """A certificate authority of this test run, and its certificate as a file."""
+
+    ca: trustme.CA
+    file: Path
+
+    def server(self, name: str = "127.0.0.1") -> ssl.SSLContext:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        self.ca.issue_cert(name).configure_cert(context)
+        return context
