@@ -37,7 +37,10 @@ class Refusal(NamedTuple):
 
 
 class Dialect(Protocol):
-    """One provider's way of taking a transfer."""
+    """One provider's way of taking a transfer, and where."""
+
+    method: str
+    path: str
 
     def read(self, headers: list[tuple[bytes, bytes]], body: bytes) -> tuple[Order, Refusal | None]:
         """The order as far as it can be read, and why it is refused whatever the balances are."""
@@ -95,12 +98,12 @@ _MANGLED = frozenset({Fault.WRONG_USER, Fault.WRONG_SUM, Fault.INNER_ERROR})
 _ON_TIME = frozenset({Fault.LATE, Fault.LATE_BEFORE})
 
 
-def ended(fault: Fault, dialect: Dialect, answer: Answer | None, path: str) -> Answer | Cut:
-    """How a request to `path` ends under `fault`; `answer` is the right one, if the order was executed."""
+def ended(fault: Fault, dialect: Dialect, answer: Answer | None) -> Answer | Cut:
+    """How a request ends under `fault`; `answer` is the right one, if the order was executed."""
     if (cut := _CUTS.get(fault)) is not None:
         return cut
     if fault in _REDIRECTS:
-        return Answer(_REDIRECTS[fault], b"", HTML, ((b"location", path.encode()),))
+        return Answer(_REDIRECTS[fault], b"", HTML, ((b"location", dialect.path.encode()),))
     if answer is None or fault is Fault.STATUS_500_AFTER:
         return dialect.failing(fault)
     return _PAGES.get(fault) or _distorted(fault, dialect, answer)

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 from batchcredit.sandbox.accounts import EXACT
 
+_NOTHING = Decimal(0)
+
 
 class Order(NamedTuple):
     """A transfer as read from the wire; `account` is the text as it stood, `key` its canonical form."""
@@ -72,15 +74,15 @@ class Book:
                 (self.arrived, provider, login, account, amount, currency, arrived_at, fault)
             )
 
-    def execute(self, order: Order, credited: str, arrived_at: float, fault: str, *, keep: bool) -> None:
+    def execute(self, order: Order, credited: Decimal, arrived_at: float, fault: str, *, keep: bool) -> None:
         self.executed += 1
         provider, login, account, _, amount, currency = order
         lane = (provider, currency)
-        self.sums[lane] = EXACT.add(self.sums.get(lane, Decimal(0)), Decimal(amount))
+        self.sums[lane] = EXACT.add(self.sums.get(lane, _NOTHING), Decimal(amount))
         if keep:
             times = arrived_at, time.monotonic()
             self.executions.append(
-                (self.executed, provider, login, account, amount, currency, credited, *times, fault)
+                (self.executed, provider, login, account, amount, currency, f"{credited:f}", *times, fault)
             )
 
     def reject(self, provider: str, code: str) -> None:

@@ -6,9 +6,11 @@ import json
 import re
 from decimal import Decimal
 from math import ceil
+from operator import itemgetter
+from sys import intern
 from typing import Any
 
-from batchcredit.sandbox.accounts import EXACT, Account, mark_of
+from batchcredit.sandbox.accounts import EXACT, Account, mark_of, to_micros
 from batchcredit.sandbox.answers import Answer, Headers, Refusal, html_answer, json_answer, retry_headers
 from batchcredit.sandbox.book import Order
 from batchcredit.sandbox.faults import Fault
@@ -109,34 +111,41 @@ def _client_template() -> str:
     return re.sub(r'"#(\w+)"', r"%(\1)s", json.dumps(client, separators=(",", ":")))
 
 
-_CLIENT = _client_template()
+_PIECES = re.split(r"%\((\w+)\)s", _client_template())  # text and slot by turns
+_in_order = itemgetter(*_PIECES[1::2])
 _SUCCESS = (
     '{"data":%s,"http_code":200,"response_code":"SUCCESS",'
     '"response_msg":"Your balance has been successfully transferred."}'
 )
 
 
-def client_json(user_id: str, username: str, account: Account, currency: str) -> str:
+def client_json(
+    user_id: str, username: str, mark: str, micros: int, currency: str, *, closed: bool = False
+) -> str:
     """An account as it is shown after a transfer and by the reads; `user_id` a plain number."""
-    mark = account.mark
-    closed = account.state == "closed"
-    return _CLIENT % {
-        "api_key": "-".join((mark[:8], mark[8:12], mark[12:16], mark[16:20], mark[20:])).upper(),
+    values = {
+        "api_key": f"{mark[:8]}-{mark[8:12]}-{mark[12:16]}-{mark[16:20]}-{mark[20:]}".upper(),
         "name": mark[:9],
-        "phone": int(mark[9:17], 16),
-        "subaccount_id": int(mark[17:23], 16),
+        "phone": str(int(mark[9:17], 16)),
+        "subaccount_id": str(int(mark[17:23], 16)),
         "currency": currency,
         "currency_name": _CURRENCY_NAMES.get(currency, currency),
-        "balance": f"{EXACT.quantize(account.balance, _MICROS):f}",
-        "active": int(not closed),
-        "banned": int(closed),
+        "balance": f"{micros // 1_000_000}.{micros % 1_000_000:06}",
+        "active": "0" if closed else "1",
+        "banned": "1" if closed else "0",
         "user_id": user_id,
         "username": username,
     }
+    pieces = _PIECES.copy()
+    pieces[1::2] = _in_order(values)
+    return "".join(pieces)
 
 
 class ClickSend:
     """Takes transfers for any login and any client that the settings let in."""
+
+    method = "PUT"
+    path = TRANSFER_PATH
 
     def __init__(self, simulation: Simulation) -> None:
         self._simulation = simulation
@@ -144,16 +153,14 @@ class ClickSend:
 
     def login(self, headers: list[tuple[bytes, bytes]]) -> str | None:
         """Whose request it is; None when the credentials are missing or wrong."""
-        username, secret = self._basic(
-            next((value for name, value in headers if name == b"authorization"), b"")
-        )
+        username, secret = self._basic(_first(headers, b"authorization"))
         logins = self._simulation.settings.logins
         welcome = bool(username) if logins is None else logins.get(username) == secret
         return username if welcome else None
 
     def read(self, headers: list[tuple[bytes, bytes]], body: bytes) -> tuple[Order, Refusal | None]:
         login = self.login(headers)
-        fields = parse_object(body) if _is_json(headers) else None
+        fields = parse_object(body) if _is_json(_first(headers, b"content-type")) else None
         if fields is None:
             fields = {}
         account = wire_text(fields.get("client_user_id"))
@@ -173,20 +180,22 @@ class ClickSend:
             return refusal
         credited = self._credited(order, account, cost)
         simulation.move(order, account, cost, credited, arrived_at, fault)
-        account.currency = self._fixed_currency(order.key) or order.currency
+        account.currency = self._fixed_currency(order.key) or intern(order.currency)
         return Answer(200, (_SUCCESS % self.shown(order.key, account)).encode())
 
     def shown(self, user_id: str, account: Account) -> str:
-        currency = account.currency or self._simulation.settings.wallet_currency
-        return client_json(user_id, f"client{user_id}", account, currency)
+        settings = self._simulation.settings
+        mark = mark_of(settings.seed, KIND, account.lane.login, account.name)
+        currency = account.currency or settings.wallet_currency
+        closed = account.state == "closed"
+        return client_json(user_id, f"client{user_id}", mark, account.micros, currency, closed=closed)
 
     def own_account(self, login: str) -> str:
         """The reseller's own account, in the shape of a client's."""
         mark = mark_of(self._simulation.settings.seed, KIND, login)
-        wallet = self._simulation.accounts.wallet(KIND, login)
-        account = Account(wallet.opening, wallet.balance, None, "open", mark)
-        currency = self._simulation.settings.wallet_currency
-        return client_json(str(int(mark[:5], 16) + 1), json.dumps(login)[1:-1], account, currency)
+        balance = to_micros(self._simulation.accounts.wallet(KIND, login).balance)
+        user_id, username = str(int(mark[:5], 16) + 1), json.dumps(login)[1:-1]
+        return client_json(user_id, username, mark, balance, self._simulation.settings.wallet_currency)
 
     def failing(self, fault: Fault) -> Answer:
         if fault is Fault.STATUS_429:
@@ -254,7 +263,9 @@ class ClickSend:
 
     def _fixed_currency(self, client: str) -> str | None:
         settings = self._simulation.settings
-        configured = (settings.accounts or {}).get(client)
+        if settings.accounts is None:
+            return settings.currency
+        configured = settings.accounts.get(client)
         return (configured.currency if configured else None) or settings.currency
 
     def _refused(self, order: Order, account: Account, cost: Decimal) -> Refusal | None:
@@ -290,10 +301,15 @@ def is_account(text: str) -> bool:
     return _ACCOUNT.fullmatch(text) is not None
 
 
-def _is_json(headers: list[tuple[bytes, bytes]]) -> bool:
-    return any(
-        name == b"content-type" and value.lower().startswith(b"application/json") for name, value in headers
-    )
+def _first(headers: list[tuple[bytes, bytes]], wanted: bytes) -> bytes:
+    for name, value in headers:
+        if name == wanted:
+            return value
+    return b""
+
+
+def _is_json(content_type: bytes) -> bool:
+    return content_type.lower().startswith(b"application/json")
 
 
 def _decoded(authorization: bytes) -> tuple[str, str]:

@@ -1,7 +1,6 @@
 """The control API under /_sandbox: what tests and demos ask and set. No provider has anything like it."""
 
 import json
-from itertools import islice
 from typing import Any, Protocol
 
 from pydantic import ValidationError
@@ -10,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from batchcredit.sandbox.accounts import Account
 from batchcredit.sandbox.book import Arrival, Execution, page
 from batchcredit.sandbox.faults import Fault
 from batchcredit.sandbox.simulation import Simulation
@@ -56,13 +56,12 @@ class ControlDesk:
     async def accounts(self, request: Request) -> Response:
         """Every client that was named: opening, balance, counts."""
         after, limit = _slice(request)
-        everyone = enumerate(self._simulation.accounts.everyone(), start=1)
-        wanted = islice(everyone, after, after + limit)
-        return JSONResponse({"rows": [_account_row(seq, *key, account) for seq, (key, account) in wanted]})
+        wanted = enumerate(self._simulation.accounts.named[after : after + limit], start=after + 1)
+        return JSONResponse({"rows": [_account_row(seq, account) for seq, account in wanted]})
 
     async def totals(self, request: Request) -> Response:
         book = self._simulation.book
-        repeated = self._repeated()
+        accounts = self._simulation.accounts
         return JSONResponse(
             {
                 "arrivals": book.arrived,
@@ -70,9 +69,9 @@ class ControlDesk:
                 "sums": _nested((lane, f"{total:f}") for lane, total in book.sums.items()),
                 "rejects": _nested(book.rejects.items()),
                 "faults": dict(book.faults),
-                "accounts": sum(1 for _ in self._simulation.accounts.everyone()),
-                "repeated_count": len(repeated),
-                "repeated": repeated[:PAGE_ROWS],
+                "accounts": len(accounts.named),
+                "repeated_count": len(accounts.repeated),
+                "repeated": [_counts(account) for account in accounts.repeated[:PAGE_ROWS]],
                 "wallets": [
                     {
                         "provider": kind,
@@ -80,7 +79,7 @@ class ControlDesk:
                         "opening": f"{w.opening:f}",
                         "balance": f"{w.balance:f}",
                     }
-                    for (kind, login), w in self._simulation.accounts.wallets()
+                    for (kind, login), w in accounts.wallets()
                 ],
             }
         )
@@ -107,14 +106,6 @@ class ControlDesk:
         self._door.refuse(seconds)
         return JSONResponse({"seconds": seconds})
 
-    def _repeated(self) -> list[dict[str, Any]]:
-        return [
-            {"provider": kind, "login": login, "account": name}
-            | {"arrivals": account.arrivals, "executions": account.executions}
-            for (kind, login, name), account in self._simulation.accounts.everyone()
-            if account.arrivals > 1 or account.executions > 1
-        ]
-
 
 def _rows(kind: Any, rows: list[tuple[Any, ...]], request: Request) -> Response:
     return JSONResponse({"rows": [kind._make(row)._asdict() for row in page(rows, *_slice(request))]})
@@ -125,16 +116,21 @@ def _slice(request: Request) -> tuple[int, int]:
     return after, min(max(int(request.query_params.get("limit", PAGE_ROWS)), 1), PAGE_ROWS)
 
 
-def _account_row(seq: int, kind: str, login: str, name: str, account: Any) -> dict[str, Any]:
-    return {
+def _account_row(seq: int, account: Account) -> dict[str, Any]:
+    return _counts(account) | {
         "seq": seq,
-        "provider": kind,
-        "login": login,
-        "account": name,
         "state": account.state,
         "currency": account.currency,
         "opening": f"{account.opening:f}",
         "balance": f"{account.balance:f}",
+    }
+
+
+def _counts(account: Account) -> dict[str, Any]:
+    return {
+        "provider": account.lane.kind,
+        "login": account.lane.login,
+        "account": account.name,
         "arrivals": account.arrivals,
         "executions": account.executions,
     }

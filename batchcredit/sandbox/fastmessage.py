@@ -42,6 +42,9 @@ _FAILING = {
 class FastMessage:
     """Takes transfers for any partner and any client that the settings let in."""
 
+    method = "POST"
+    path = TRANSFER_PATH
+
     def __init__(self, simulation: Simulation) -> None:
         self._simulation = simulation
 

@@ -81,7 +81,7 @@ class Script:
     """Faults that a test laid out beforehand: each account's next requests take them one by one."""
 
     def __init__(self) -> None:
-        self._waiting: dict[str, deque[Fault | None]] = {}
+        self.waiting: dict[str, deque[Fault | None]] = {}
 
     def add(self, account: str, faults: Sequence[Fault | None]) -> None:
         """`account` may be `*`: the next requests, whoever they are for. None lets one request through.
@@ -89,24 +89,21 @@ class Script:
         Raises ValueError past SCRIPT_LIMIT.
         """
         account = folded(account)
-        waiting = self._waiting.get(account, ())
-        if len(waiting) + len(faults) > SCRIPT_LIMIT or len(self._waiting) >= SCRIPT_LIMIT:
+        waiting = self.waiting.get(account, ())
+        if len(waiting) + len(faults) > SCRIPT_LIMIT or len(self.waiting) >= SCRIPT_LIMIT:
             raise ValueError(f"a script holds at most {SCRIPT_LIMIT} accounts and faults of each")
-        self._waiting[account] = deque([*waiting, *faults])
+        self.waiting[account] = deque([*waiting, *faults])
 
     def clear(self) -> None:
-        self._waiting.clear()
-
-    def __bool__(self) -> bool:
-        return bool(self._waiting)
+        self.waiting.clear()
 
     def take(self, account: str) -> tuple[bool, Fault | None]:
         """Whether a script speaks about this request, and what it says."""
-        key = account if account in self._waiting else EVERY_ACCOUNT
-        waiting = self._waiting.get(key)
+        key = account if account in self.waiting else EVERY_ACCOUNT
+        waiting = self.waiting.get(key)
         if not waiting:
             return False, None
         fault = waiting.popleft()
         if not waiting:
-            del self._waiting[key]
+            del self.waiting[key]
         return True, fault

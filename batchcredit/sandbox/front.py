@@ -1,39 +1,37 @@
-"""The door for transfers: a bare ASGI callable before everything else, since it is what benchmarks load."""
+"""The wide door for transfers: an ASGI callable before everything else, for all that waits or breaks off."""
 
 import asyncio
 import time
-from collections.abc import Mapping
 from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from batchcredit.sandbox.answers import Answer, Cut, Dialect, Refusal, ended, retry_headers
-from batchcredit.sandbox.book import Order
-from batchcredit.sandbox.faults import EXECUTES, Fault
-from batchcredit.sandbox.simulation import Grant, Simulation
+from batchcredit.sandbox.answers import Answer, Cut
+from batchcredit.sandbox.transfers import BODY_BYTES, Case, Transfers
 
-BODY_BYTES = 65_536
 WIRE = "sandbox.wire"
 ARRIVED_AT = "sandbox.arrived_at"
-"""Keys of an ASGI scope: the connection, and when its request was complete (`time.monotonic()`)."""
+CASE = "sandbox.case"
+"""Keys of an ASGI scope: the connection; when its request was complete (`time.monotonic()`); and the case, if
+the quick door has opened it already."""
 
 _TOO_LARGE = Answer(413, b"request entity too large", b"text/plain")
-_BOOK_FULL = Answer(503, b"the sandbox's book is full", b"text/plain")
 _PARTING_S = 5.0
 
 
 class Front:
-    """Transfers by (method, path); any other request goes on to `others`."""
+    """Transfers are worked off here; any other request goes on to `others`."""
 
-    def __init__(
-        self, simulation: Simulation, dialects: Mapping[tuple[str, str], Dialect], others: ASGIApp
-    ) -> None:
-        self._simulation = simulation
-        self._dialects = dialects
+    def __init__(self, transfers: Transfers, others: ASGIApp) -> None:
+        self.transfers = transfers
         self._others = others
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        dialect = self._dialects.get((scope["method"], scope["path"]))
+        opened: Case | None = scope.get(CASE)
+        if opened is not None:
+            await self._work_off(opened, scope, receive, send)
+            return
+        dialect = self.transfers.dialect(scope["method"], scope["path"])
         if dialect is None:
             await self._others(scope, receive, send)
             return
@@ -43,62 +41,21 @@ class Front:
         if len(body) > BODY_BYTES:
             await reply(send, _TOO_LARGE)
             return
-        await self._transfer(dialect, body, scope, receive, send)
-
-    async def _transfer(
-        self, dialect: Dialect, body: bytes, scope: Scope, receive: Receive, send: Send
-    ) -> None:
-        order, refusal = dialect.read(scope["headers"], body)
         arrived_at = scope.get(ARRIVED_AT) or time.monotonic()
-        fault = self._simulation.arrive(order, arrived_at)
-        grant = self._simulation.grant(order, arrived_at)
-        if grant is not None and not grant.allowed:
-            ending: Answer | Cut = self._throttled(dialect, order, grant)
-        else:
-            ending = await self._worked_off(dialect, order, refusal, arrived_at, fault, scope["path"])
-        if grant is not None and isinstance(ending, Answer):
-            ending = ending._replace(headers=ending.headers + dialect.rate_headers(grant))
-        await _end(ending, scope, receive, send)
+        case = self.transfers.arrive(dialect, scope["headers"], body, arrived_at)
+        await self._work_off(case, scope, receive, send)
 
-    async def _worked_off(
-        self,
-        dialect: Dialect,
-        order: Order,
-        refusal: Refusal | None,
-        arrived_at: float,
-        fault: Fault | None,
-        path: str,
-    ) -> Answer | Cut:
-        if fault is Fault.LATE_BEFORE:
-            await asyncio.sleep(self._simulation.settings.late_s)
-        answer = self._outcome(dialect, order, refusal, arrived_at, fault)
-        delay_s = self._simulation.delay_s(order)
-        if fault is Fault.LATE:
-            delay_s += self._simulation.settings.late_s
-        if delay_s:
-            await asyncio.sleep(delay_s)
-        if fault is not None:
-            return ended(fault, dialect, answer, path)
-        assert answer is not None
-        return answer
-
-    def _outcome(
-        self, dialect: Dialect, order: Order, refusal: Refusal | None, arrived_at: float, fault: Fault | None
-    ) -> Answer | None:
-        """The right answer; None under a fault that stops the order from being looked at."""
-        if fault is not None and fault not in EXECUTES:
-            return None
-        if self._simulation.is_full():
-            return _BOOK_FULL
-        outcome = refusal or dialect.execute(order, arrived_at, fault or "")
-        if isinstance(outcome, Refusal):
-            self._simulation.book.reject(order.provider, outcome.code)
-            return outcome.answer
-        return outcome
-
-    def _throttled(self, dialect: Dialect, order: Order, grant: Grant) -> Answer:
-        self._simulation.book.reject(order.provider, "429")
-        return dialect.throttled(retry_headers(self._simulation.settings.retry_after_form, grant.reset_s))
+    async def _work_off(self, case: Case, scope: Scope, receive: Receive, send: Send) -> None:
+        if wait_s := self.transfers.wait_before_s(case):
+            await asyncio.sleep(wait_s)
+        ending = self.transfers.end(case)
+        if wait_s := self.transfers.wait_after_s(case):
+            await asyncio.sleep(wait_s)
+        if isinstance(ending, Cut):
+            scope[WIRE].cut(ending.sent, reset=ending.reset)
+            await _gone(receive)
+            return
+        await reply(send, ending)
 
 
 async def read_body(receive: Receive) -> bytes | None:
@@ -118,14 +75,6 @@ async def reply(send: Send, answer: Answer) -> None:
     headers = [(b"content-type", answer.content_type), (b"content-length", length), *answer.headers]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})
-
-
-async def _end(ending: Answer | Cut, scope: Scope, receive: Receive, send: Send) -> None:
-    if isinstance(ending, Answer):
-        await reply(send, ending)
-        return
-    scope[WIRE].cut(ending.sent, reset=ending.reset)
-    await _gone(receive)
 
 
 async def _gone(receive: Receive) -> None:

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 _TEXT_LIMIT = 256
+_BLANKS = " \t\n\r"
 
 
 class WireNumber(str):
@@ -22,10 +23,11 @@ _decoder = json.JSONDecoder(parse_float=WireNumber, parse_int=WireNumber, parse_
 def parse_object(body: bytes) -> dict[str, Any] | None:
     """The object that `body` is, or None."""
     try:
-        content = _decoder.decode(body.decode())
+        text = body.decode().strip(_BLANKS)
+        content, end = _decoder.raw_decode(text)
     except (ValueError, RecursionError):
         return None
-    return content if isinstance(content, dict) else None
+    return content if end == len(text) and isinstance(content, dict) else None
 
 
 def wire_text(value: Any) -> str:

@@ -13,9 +13,9 @@ from batchcredit.sandbox import clicksend, fastmessage
 from batchcredit.sandbox.answers import Answer, html_answer, retry_headers
 from batchcredit.sandbox.clicksend import NO_ENDPOINT, UNAUTHORIZED, ClickSend, envelope
 from batchcredit.sandbox.fastmessage import FastMessage
-from batchcredit.sandbox.front import BODY_BYTES
 from batchcredit.sandbox.json_text import parse_object
 from batchcredit.sandbox.simulation import Simulation
+from batchcredit.sandbox.transfers import BODY_BYTES
 
 _PAGE_ROWS = (15, 100)
 _PREFIX = "/clicksend/v3"

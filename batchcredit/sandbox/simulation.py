@@ -5,7 +5,7 @@ from decimal import Decimal
 from math import ceil
 from typing import Any, NamedTuple
 
-from batchcredit.sandbox.accounts import EXACT, Account, Accounts
+from batchcredit.sandbox.accounts import EXACT, Account, Accounts, to_micros
 from batchcredit.sandbox.book import Book, Order
 from batchcredit.sandbox.faults import Fault, Script, drawn, share
 from batchcredit.sandbox.settings import SandboxSettings
@@ -59,9 +59,8 @@ class Simulation:
 
     def arrive(self, order: Order, arrived_at: float) -> Fault | None:
         """Enter an arrival; returns the fault that this request meets."""
-        account = self.accounts.account(order.provider, order.login, order.key)
-        account.arrivals += 1
-        fault = self._fault(order, account.arrivals)
+        arrivals = self.accounts.arrive(order.provider, order.login, order.key)
+        fault = self._fault(order, arrivals)
         self.book.arrive(order, arrived_at, fault or "", keep=self._keeps())
         return fault
 
@@ -89,15 +88,15 @@ class Simulation:
         """Execute: `cost` leaves the login's wallet, `credited` reaches the client, the book has it."""
         wallet = self.accounts.wallet(order.provider, order.login)
         wallet.balance = EXACT.subtract(wallet.balance, cost)
-        account.balance = EXACT.add(account.balance, credited)
+        account.micros += to_micros(credited)
         account.executions += 1
-        self.book.execute(order, f"{credited:f}", arrived_at, fault, keep=self._keeps())
+        self.book.execute(order, credited, arrived_at, fault, keep=self._keeps())
 
     def _keeps(self) -> bool:
         return self.settings.keep_book == "full" and not self.is_full()
 
     def _fault(self, order: Order, arrival: int) -> Fault | None:
-        if self.script:
+        if self.script.waiting:
             scripted, fault = self.script.take(order.key)
             if scripted:
                 return fault

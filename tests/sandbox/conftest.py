@@ -1,26 +1,11 @@
-"""One sandbox for each test module, and lines to it."""
+"""A line to the module's sandbox for each test."""
 
 from collections.abc import Iterator
 
 import pytest
 from sandbox_client import Line
 
-from batchcredit.sandbox import Control, SandboxAddress, SandboxSettings, sandbox_process
-
-
-@pytest.fixture(scope="module")
-def address() -> Iterator[SandboxAddress]:
-    with sandbox_process() as started:
-        yield started
-
-
-@pytest.fixture
-def control(address: SandboxAddress) -> Iterator[Control]:
-    """The module's sandbox, with the settings and faults of this test taken back afterwards."""
-    control = address.control()
-    yield control
-    control.clear_script()
-    control.set(**SandboxSettings().model_dump(mode="json"))
+from batchcredit.sandbox import SandboxAddress
 
 
 @pytest.fixture
