@@ -9,6 +9,7 @@ from cyclopts import App, CycloptsError
 
 from batchcredit import host
 from batchcredit.cli import ledgers, transfers
+from batchcredit.cli.bench import bench
 from batchcredit.cli.flags import Common
 from batchcredit.cli.providers import providers, sandbox
 from batchcredit.cli.session import console_of, error_as_json, put
@@ -31,6 +32,7 @@ app.command(ledgers.resolve)
 app.command(ledgers.cancel)
 app.command(providers)
 app.command(sandbox)
+app.command(bench)
 
 
 def run(arguments: Sequence[str]) -> int:

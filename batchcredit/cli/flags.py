@@ -1,9 +1,10 @@
 """The flags, grouped as the commands share them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 from cyclopts import Parameter
 
@@ -11,6 +12,9 @@ from batchcredit.errors import RefusedError
 
 if TYPE_CHECKING:
     from batchcredit.runner.options import InputOptions, SendOptions
+    from batchcredit.settings import Rate
+
+T = TypeVar("T")
 
 
 def _flag(text: str) -> Parameter:
@@ -105,7 +109,6 @@ def send_options(
 ) -> "SendOptions":
     """What a person says of the sending, checked."""
     from batchcredit.runner.options import SendOptions
-    from batchcredit.settings import rate
 
     guarding, sending = guarding or Guarding(), sending or Sending()
     if guarding.allow_repeat and guarding.skip_repeats:
@@ -116,10 +119,6 @@ def send_options(
         ("concurrency", guarding.concurrency),
     ):
         _refuse_below_one(name, number)
-    try:
-        slowest = rate(guarding.rate) if guarding.rate else None
-    except ValueError as error:
-        raise _usage(f"--rate {guarding.rate}: {error}") from error
     return SendOptions(
         command=command,
         out=guarding.out,
@@ -138,10 +137,31 @@ def send_options(
         expect_rows=guarding.expect_rows,
         expect_totals=dict(_total(text) for text in guarding.expect_total),
         concurrency=guarding.concurrency,
-        rate=slowest,
+        rate=rate_flag(guarding.rate),
         ledger_url=common.ledger or "",
-        again=_again(common, sandbox=guarding.sandbox),
+        again=named_again(common, sandbox=guarding.sandbox),
     )
+
+
+def rate_flag(text: str | None) -> "Rate | None":
+    """What --rate says, checked."""
+    from batchcredit.settings import rate
+
+    return _read("--rate", text, rate) if text else None
+
+
+def latency_flag(text: str | None) -> float:
+    """What --latency says, checked, in seconds."""
+    from batchcredit.settings import latency_s
+
+    return _read("--latency", text, latency_s) if text else 0.0
+
+
+def _read(name: str, text: str, form: Callable[[str], T]) -> T:
+    try:
+        return form(text)
+    except ValueError as error:
+        raise _usage(f"{name} {text}: {error}") from error
 
 
 def reading_again(reading: Reading) -> tuple[str, ...]:
@@ -155,7 +175,8 @@ def reading_again(reading: Reading) -> tuple[str, ...]:
     return (*flags, *(name for name, given in meant if given))
 
 
-def _again(common: Common, *, sandbox: bool) -> tuple[str, ...]:
+def named_again(common: Common, *, sandbox: bool = False) -> tuple[str, ...]:
+    """The flags that name the same settings and ledger in the next command."""
     flags: list[str] = []
     if common.config:
         flags += ["--config", str(common.config)]
