@@ -17,7 +17,8 @@ from batchcredit.settings import Settings
 from batchcredit.transfer import STATUS, STATUSES
 
 
-def _text(*parts: Table | str) -> str:
+def text(*parts: Table | str) -> str:
+    """Tables and lines below each other, as wide as they need."""
     out = io.StringIO()
     console = Console(file=out, highlight=False, markup=False, width=160, emoji=False)
     for part in parts:
@@ -25,7 +26,8 @@ def _text(*parts: Table | str) -> str:
     return out.getvalue().rstrip("\n")
 
 
-def _table(titles: Iterable[str], rows: Iterable[Sequence[str]]) -> Table:
+def table(titles: Iterable[str], rows: Iterable[Sequence[str]]) -> Table:
+    """Cells in columns; nothing in them steers a terminal."""
     table = Table(*titles, box=None, pad_edge=False)
     for row in rows:
         table.add_row(*(Text(visible(cell).replace("\n", " ")) for cell in row))
@@ -44,7 +46,7 @@ def batches(found: Sequence[tuple[BatchRecord, Summary]], zone: ZoneInfo) -> str
         (batch.name, local_time(batch.created_ms, zone), f"{batch.rows}", _counts(summary), batch.source)
         for batch, summary in found
     )
-    return _text(_table(("batch", "enrolled", "rows", "status", "from"), rows))
+    return text(table(("batch", "enrolled", "rows", "status", "from"), rows))
 
 
 def batch(view: BatchView, zone: ZoneInfo) -> str:
@@ -63,10 +65,10 @@ def batch(view: BatchView, zone: ZoneInfo) -> str:
     parts: list[Table | str] = ["\n".join(head)]
     if view.rows:
         titles = ("row", "status", "reason", "account", "amount", "currency", "sent", "message")
-        parts += ["", _table(titles, (_row(row, zone) for row in view.rows)), *_how_to_resolve(view)]
+        parts += ["", table(titles, (_row(row, zone) for row in view.rows)), *_how_to_resolve(view)]
     if summary.next and summary.next[1] != "show":
         parts.append(f"next     {spoken(summary.next)}")
-    return _text(*parts)
+    return text(*parts)
 
 
 def _lane(lane: BatchLane) -> str:
@@ -98,14 +100,14 @@ def _how_to_resolve(view: BatchView) -> list[str]:
 
 def providers(installed: Mapping[str, str], settings: Settings) -> str:
     """Adapters and profiles."""
-    adapters = _table(("adapter", "from"), installed.items())
+    adapters = table(("adapter", "from"), installed.items())
     rows = (
         (name, profile.kind, profile.login or "not set", profile.base_url, f"{profile.rate or 'none'}")
         for name, profile in settings.profiles.items()
     )
-    profiles = _table(("profile", "kind", "login", "base_url", "rate"), rows)
+    profiles = table(("profile", "kind", "login", "base_url", "rate"), rows)
     source = f"settings: {settings.source or 'none; samples/batchcredit.toml shows how to write them'}"
-    return _text(adapters, "", profiles, source) if settings.profiles else _text(adapters, "", source)
+    return text(adapters, "", profiles, source) if settings.profiles else text(adapters, "", source)
 
 
 def providers_as_json(installed: Mapping[str, str], settings: Settings) -> dict[str, object]:

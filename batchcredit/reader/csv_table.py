@@ -22,7 +22,7 @@ from batchcredit.reader.records import (
 from batchcredit.reader.regular import count_records, last_break
 from batchcredit.reader.table import Block, Table, refused
 
-_BLOCK_BYTES = 4 << 20
+_BLOCK_BYTES = 1 << 20
 _SEPARATORS = (",", ";", "\t", "|")
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _SAVE_AS_UTF8 = "save it again as 'CSV UTF-8'"

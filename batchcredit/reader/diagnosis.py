@@ -8,7 +8,8 @@ import polars as pl
 
 from batchcredit.reader import forms
 from batchcredit.reader.currencies import CURRENCIES
-from batchcredit.reader.rules import OURS, ProfileRules, ReadOptions
+from batchcredit.reader.rules import ProfileRules, ReadOptions
+from batchcredit.transfer import INPUT_COLUMNS
 
 _SHOWN = 40
 
@@ -32,7 +33,9 @@ def diagnosed(bad: pl.DataFrame, options: ReadOptions, profiles: Mapping[str, Pr
     word = reduce(_before, cases[::-1], pl.lit("amount_form"))
     column = pl.col("problem").str.extract("^(account|amount|currency|reference)_").fill_null("provider")
     cell = reduce(
-        lambda rest, name: pl.when(pl.col("at") == name).then(pl.col(name)).otherwise(rest), OURS, _none()
+        lambda rest, name: pl.when(pl.col("at") == name).then(pl.col(name)).otherwise(rest),
+        INPUT_COLUMNS,
+        _none(),
     )
     return (
         bad.with_columns(problem=word)

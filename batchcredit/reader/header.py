@@ -4,34 +4,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from batchcredit.reader.rules import OURS, ProfileRules, ReadOptions
+from batchcredit.reader.rules import ProfileRules, ReadOptions
 from batchcredit.reader.table import refused
-
-#: A file with all of these was written by us.
-RESULTS_COLUMNS = ("row", "status", "transfer_id", "batch", "seal")
+from batchcredit.transfer import INPUT_COLUMNS, RESULT_COLUMNS
 
 #: What we put behind the user's columns in an .invalid.csv; a mended one may be read again.
 INVALID_COLUMNS = ("row", "line", "problem", "column", "cure")
-
-#: What a results file puts behind the user's columns.
-ADDED_COLUMNS = (
-    "row",
-    "status",
-    "reason",
-    "http_status",
-    "provider_code",
-    "message",
-    "units",
-    "balance_before",
-    "balance_after",
-    "attempts",
-    "sent_at",
-    "duration_ms",
-    "settled_by",
-    "transfer_id",
-    "batch",
-    "seal",
-)
 
 
 @dataclass(frozen=True)
@@ -88,7 +66,7 @@ class _Reading:
         found: dict[str, str] = {}
         for name in self.names:
             ours = mapped.get(name) or self._meaning(name)
-            if ours not in OURS:
+            if ours not in INPUT_COLUMNS:
                 continue
             if ours in found:
                 raise self._refuse_two(ours, found[ours], name)
@@ -98,7 +76,7 @@ class _Reading:
         return found
 
     def _meaning(self, name: str) -> str:
-        return name if name in OURS else self.theirs.get(_plain(name), "")
+        return name if name in INPUT_COLUMNS else self.theirs.get(_plain(name), "")
 
     def _check_mapped(self, mapped: Mapping[str, str]) -> None:
         for theirs, ours in mapped.items():
@@ -135,7 +113,7 @@ class _Reading:
         for name in self.names:
             if name in ours.values() or name in self.options.columns.values():
                 continue
-            for meant in OURS:
+            for meant in INPUT_COLUMNS:
                 if meant not in ours and _nearly(_plain(name), meant):
                     raise refused(
                         self.path,
@@ -146,11 +124,11 @@ class _Reading:
 
     def carried(self) -> dict[str, str]:
         """The file's names -> the names handed on; `--map` may rename what is not ours, too."""
-        renamed = {theirs: mine for mine, theirs in self.options.columns.items() if mine not in OURS}
+        renamed = {theirs: mine for mine, theirs in self.options.columns.items() if mine not in INPUT_COLUMNS}
         carried = {name: renamed.get(name, name) for name in self.names}
         new = list(carried.values())
         for name in new:
-            if name in ADDED_COLUMNS:
+            if name in RESULT_COLUMNS:
                 raise refused(
                     self.path,
                     f"{self.where}column {name!r} has the name of a column of the results",
@@ -173,7 +151,7 @@ class _Reading:
 
 def _understood(profiles: list[ProfileRules]) -> dict[str, str]:
     """Plain names -> ours: our own, the providers', and what the profiles map."""
-    known = {name: name for name in OURS}
+    known = {name: name for name in INPUT_COLUMNS}
     for profile in profiles:
         known |= {_plain(theirs): ours for theirs, ours in profile.rules.columns.items()}
         known |= {_plain(theirs): ours for ours, theirs in profile.columns.items()}

@@ -76,4 +76,4 @@ def _bad_rows(chunk: Chunk, profiles: Mapping[str, ProfileRules]) -> pl.DataFram
     cures = [cure_of(problem, provider, profiles) for problem, provider in pairs.iter_rows()]
     pairs = pairs.with_columns(cure=pl.Series(cures, dtype=pl.String))
     told = rows.join(pairs, on=["problem", "provider"], how="left", maintain_order="left")
-    return cells.hstack(told.select("row", "line", "problem", "column", "cure"))
+    return cells.hstack(told.select(INVALID_COLUMNS))

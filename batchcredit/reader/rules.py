@@ -6,9 +6,6 @@ from dataclasses import dataclass, field
 from batchcredit.errors import RefusedError
 from batchcredit.providers.base import Rules
 
-#: Our columns. The first three are needed, unless a flag or a profile fills them for the whole file.
-OURS = ("provider", "account", "amount", "currency", "reference")
-
 #: What may stand between thousands. Not the point: 1.234 would have two meanings.
 THOUSANDS = (",", "'", "_", " ", "\u00a0", "\u202f", "\u2019")
 

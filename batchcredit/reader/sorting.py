@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-_HELD_ROWS = 1 << 17
+_HELD_ROWS = 1 << 15
 _BUCKETS = 16
 _MOST_BUCKETS = 512  # each is a file
 _SAMPLED = 256  # every so manieth key is looked at to set the bounds

@@ -8,12 +8,13 @@ from pathlib import Path
 import polars as pl
 
 from batchcredit.reader.csv_table import CsvTable
-from batchcredit.reader.header import RESULTS_COLUMNS, Header, understand
+from batchcredit.reader.header import Header, understand
 from batchcredit.reader.overlap import overlapped
 from batchcredit.reader.parquet_table import ParquetTable
 from batchcredit.reader.rules import ProfileRules, ReadOptions, check_options
 from batchcredit.reader.table import Table, refused
 from batchcredit.reader.validate import Chunk, Validator
+from batchcredit.transfer import looks_like_results
 
 _SHEETS = (".xlsx", ".xlsm", ".xls", ".ods", ".numbers")
 
@@ -101,7 +102,7 @@ def _takes(ours: str, dtype: pl.DataType) -> bool:
 
 
 def _refuse_results(table: Table) -> None:
-    if not set(RESULTS_COLUMNS) <= set(table.schema):
+    if not looks_like_results(table.schema):
         return
     first = next(iter(table.blocks()), None)
     batch = str(first.cells["batch"][0]).removeprefix("'") if first else "BATCH"

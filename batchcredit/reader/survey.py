@@ -61,6 +61,9 @@ class Total:
     def __add__(self, other: "Total") -> "Total":
         return Total(self.rows + other.rows, self.amount + other.amount)
 
+    def __sub__(self, other: "Total") -> "Total":
+        return Total(self.rows - other.rows, self.amount - other.amount)
+
 
 @dataclass(frozen=True, slots=True)
 class Survey:

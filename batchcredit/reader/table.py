@@ -9,9 +9,6 @@ import polars as pl
 
 from batchcredit.errors import RefusedError
 
-#: More rows than this are refused: row numbers are 32 bits wide in the worksheet.
-MAX_ROWS = 1_000_000_000
-
 
 @dataclass(frozen=True)
 class Block:

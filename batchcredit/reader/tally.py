@@ -89,8 +89,8 @@ class Tally:
         if not _NUMBER.fullmatch(written):
             return None
         amount = Decimal(re.sub("[,' ]", "", written))
-        own = Total() if self._last["value"] is None else Total(-1, -self._last["value"])
+        own = Total() if self._last["value"] is None else Total(1, self._last["value"])
         sums = [sum(self._by_currency.values(), Total()), self._by_currency[self._last["currency"]]]
-        others = [each + own for each in sums]
+        others = [each - own for each in sums]
         total = amount and any(each.rows >= _LEAST_OTHERS and each.amount == amount for each in others)
         return self._last if total else None

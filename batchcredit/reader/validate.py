@@ -14,8 +14,9 @@ from batchcredit.reader import forms
 from batchcredit.reader.currencies import CURRENCIES
 from batchcredit.reader.diagnosis import diagnosed
 from batchcredit.reader.header import Header
-from batchcredit.reader.rules import OURS, ProfileRules, ReadOptions
+from batchcredit.reader.rules import ProfileRules, ReadOptions
 from batchcredit.reader.table import Block
+from batchcredit.transfer import INPUT_COLUMNS
 
 _UNFOLDED = r"[^\x00-@\[-\x7f]"  # capitals, and whatever is not ASCII
 _VALUE = pl.Decimal(38, 18)  # 12 digits before the point, and more after it than any provider takes
@@ -65,7 +66,7 @@ class Validator:
             .select(
                 pl.int_range(block.first_row, end, dtype=pl.UInt32).alias("row"),
                 lines.alias("line"),
-                *(self._cell(name) for name in OURS),
+                *(self._cell(name) for name in INPUT_COLUMNS),
             )
             .with_columns(self._meant())
             .with_columns(

@@ -1,7 +1,7 @@
 """run, check and resume: one batch from file to results."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -22,12 +22,13 @@ from batchcredit.runner.enrolment import (
     find_exact,
     forget_rehearsal,
     identify,
+    results_place,
     row_keys,
 )
 from batchcredit.runner.options import InputOptions, SendOptions
 from batchcredit.runner.summary import Speed, Summary
 from batchcredit.settings import Profile, Settings
-from batchcredit.writer import claim_path, results_path
+from batchcredit.writer import claim_path
 
 
 async def run(given: InputOptions, how: SendOptions, settings: Settings, attendant: Attendant) -> Summary:
@@ -53,9 +54,7 @@ async def resume(name: str, how: SendOptions, settings: Settings, attendant: Att
     """Go on with a batch of the ledger; `name` is any unique beginning of its name, or "" for the newest one
     with rows left."""
     known = lanes.profiles(settings, how)
-    url = ledger_url(how, settings)
-    registry.read(url).close()  # a ledger that does not exist has no batch to go on with
-    with held(url, how) as ledger:
+    with holding_known(how, settings) as ledger:
         batch = find_batch(ledger, name) if name else _newest_unfinished(ledger)
         names = [lane.profile for lane in ledger.batch_lanes(batch.id)]
         live = lanes.is_live(names, known, how)
@@ -115,14 +114,11 @@ def ledger_url(how: SendOptions, settings: Settings) -> str:
     return settings.sandbox_ledger_url if how.sandbox else settings.ledger_url
 
 
-@contextmanager
-def held(url: str, how: SendOptions) -> Iterator[Ledger]:
-    """The ledger, held as long as the context."""
-    ledger = registry.hold(url, how.command)
-    try:
-        yield ledger
-    finally:
-        ledger.close()
+def holding_known(how: SendOptions, settings: Settings) -> AbstractContextManager[Ledger]:
+    """The ledger for a batch that is in it: one that does not exist is not made, and has none."""
+    url = ledger_url(how, settings)
+    registry.read(url).close()
+    return closing(registry.hold(url, how.command))
 
 
 @contextmanager
@@ -135,7 +131,7 @@ def holding(how: SendOptions, settings: Settings, *, live: bool) -> Iterator[Led
             reason="new_ledger",
             cure="name the right one with --ledger, or say that it is the first time with --new-ledger",
         )
-    with held(url, how) as ledger:
+    with closing(registry.hold(url, how.command)) as ledger:
         refuse_kind(ledger, live=live)
         yield ledger
 
@@ -144,11 +140,8 @@ def _is_new(url: str) -> bool:
     """Whether no batch was ever enrolled there. Looked up before the ledger would be made."""
     if not registry.exists(url):
         return True
-    ledger = registry.read(url)
-    try:
+    with closing(registry.read(url)) as ledger:
         return ledger.is_live() is None
-    finally:
-        ledger.close()
 
 
 def refuse_kind(ledger: LedgerReader, *, live: bool) -> None:
@@ -224,13 +217,11 @@ def _order(
     dispatch: Dispatch, given: InputOptions, survey: Survey, worksheet: Worksheet, target: Target
 ) -> Order:
     """What an examined file asks for, or a refusal."""
-    how, batch = dispatch.desk.how, target.batch
+    batch = target.batch
     compared = Comparison(dispatch.ledger, dispatch.desk, given, survey, worksheet, target)
     for change in target.changes[:20]:
         dispatch.desk.attendant.note(f"corrected {change}")
-    results = results_path(given.path, target.name, how.out, sandbox=how.sandbox)
-    if batch and not how.out:
-        results = Path(batch.results)
+    results = results_place(given, target, dispatch.desk.how)
     enrolment = Enrolment(dispatch, given, survey, worksheet, target, results)
     return Order(
         name=target.name,

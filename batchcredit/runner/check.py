@@ -1,9 +1,8 @@
 """check: all that run does before sending; it moves nothing and writes nothing into the ledger."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, closing, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 
 from batchcredit.ledger import registry
 from batchcredit.ledger.base import LaneRecord, LedgerReader, RowKey
@@ -13,12 +12,11 @@ from batchcredit.runner.attendant import Attendant
 from batchcredit.runner.batch import amounts, examined, ledger_url, refuse_kind
 from batchcredit.runner.comparison import Comparison, by_currency, remainder
 from batchcredit.runner.desk import Desk, Needed, ledger_note
-from batchcredit.runner.enrolment import Target, batch_name, identify, row_keys
+from batchcredit.runner.enrolment import Target, batch_name, identify, results_place, row_keys
 from batchcredit.runner.options import InputOptions, SendOptions
 from batchcredit.runner.plan import LedgerNote, Plan
 from batchcredit.runner.summary import Speed, Summary, summarise
 from batchcredit.settings import Settings
-from batchcredit.writer import results_path
 
 
 async def check(given: InputOptions, how: SendOptions, settings: Settings, attendant: Attendant) -> Summary:
@@ -34,17 +32,9 @@ async def check(given: InputOptions, how: SendOptions, settings: Settings, atten
         return checked.summary(plan, compared)
 
 
-@contextmanager
-def _reading(url: str) -> Iterator[LedgerReader | None]:
+def _reading(url: str) -> AbstractContextManager[LedgerReader | None]:
     """The ledger, if there is one."""
-    if not registry.exists(url):
-        yield None
-        return
-    ledger = registry.read(url)
-    try:
-        yield ledger
-    finally:
-        ledger.close()
+    return closing(registry.read(url)) if registry.exists(url) else nullcontext()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +56,7 @@ class Check:
             async with AsyncExitStack() as stack:
                 opened = await self.desk.opened(self._lanes(needed), stack)
                 balances = await self.desk.probed(opened, needed, self._keys)
-        how = self.desk.how
-        results = results_path(self.given.path, target.name, how.out, sandbox=how.sandbox)
-        if target.batch and not how.out:
-            results = Path(target.batch.results)
+        results = results_place(self.given, target, self.desk.how)
         note = self._ledger_note()
         resumed, warnings = target.batch is not None, compared.warnings
         plan = self.desk.plan(target.name, needed, balances, note, results, warnings, resumed=resumed)

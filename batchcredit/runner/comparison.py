@@ -86,7 +86,7 @@ class Comparison:
     @property
     def waiting(self) -> frozenset[str]:
         """The profiles with rows that are open elsewhere."""
-        return frozenset(profile for profile, _ in self._overlap.waiting.amounts)
+        return self._overlap.waiting.profiles
 
     @property
     def needed(self) -> Needed:
@@ -97,10 +97,8 @@ class Comparison:
         left_out = [found.recognised, found.waiting, *([found.repeats] if self._how.skip_repeats else [])]
         needed: dict[str, dict[str, Total]] = {}
         for (profile, currency), total in self._survey.totals.items():
-            less = [part.amounts.get((profile, currency), Total()) for part in left_out]
-            rows = total.rows - sum(part.rows for part in less)
-            amount = total.amount - sum((part.amount for part in less), Decimal(0))
-            needed.setdefault(profile, {})[currency] = Total(rows, amount)
+            less = (part.amounts.get((profile, currency), Total()) for part in left_out)
+            needed.setdefault(profile, {})[currency] = total - sum(less, Total())
         return needed
 
 
@@ -122,8 +120,7 @@ def remainder(ledger: LedgerReader, desk: Desk, batch: BatchRecord) -> Remainder
     needed = _left(ledger, batch, found, desk.how)
     rows = guard.rows_left(ledger.left_keys(batch.id, rejected=rejected))
     guard.refuse_over_caps(by_currency(needed), rows, desk.settings.caps, ledger, batch)
-    waiting = frozenset(profile for profile, _ in found.waiting.amounts)
-    return Remainder(needed, waiting, overlap.waiting_note(found))
+    return Remainder(needed, found.waiting.profiles, overlap.waiting_note(found))
 
 
 def _left(ledger: LedgerReader, batch: BatchRecord, found: overlap.Overlap, how: SendOptions) -> Needed:
@@ -133,8 +130,7 @@ def _left(ledger: LedgerReader, batch: BatchRecord, found: overlap.Overlap, how:
         needed.setdefault(part.profile, {})[part.currency] = Total(part.rows, part.amount)
     for kind in (found.recognised, found.waiting, *([found.repeats] if how.skip_repeats else [])):
         for (profile, currency), less in kind.amounts.items():
-            total = needed[profile][currency]
-            needed[profile][currency] = Total(total.rows - less.rows, total.amount - less.amount)
+            needed[profile][currency] -= less
     return needed
 
 
@@ -151,15 +147,15 @@ def _needed_after(ledger: LedgerReader, batch: BatchRecord, changes: Sequence[co
     """What is left of a batch once its corrections are in."""
     needed: dict[str, dict[str, Total]] = {}
 
-    def add(profile: str, currency: str, rows: int, amount: Decimal) -> None:
+    def add(profile: str, currency: str, total: Total) -> None:
         so_far = needed.setdefault(profile, {}).get(currency, Total())
-        needed[profile][currency] = Total(so_far.rows + rows, so_far.amount + amount)
+        needed[profile][currency] = so_far + total
 
     for part in ledger.left(batch.id, rejected=False):
-        add(part.profile, part.currency, part.rows, part.amount)
+        add(part.profile, part.currency, Total(part.rows, part.amount))
     for change in changes:
         if change.was_left:
-            add(change.was[0], change.was[3], -1, -Decimal(change.was[2]))
+            add(change.was[0], change.was[3], Total(-1, -Decimal(change.was[2])))
         if change.is_valid:
-            add(change.now[0], change.now[3], 1, Decimal(change.now[2]))
+            add(change.now[0], change.now[3], Total(1, Decimal(change.now[2])))
     return needed

@@ -9,12 +9,12 @@ from typing import Any
 from batchcredit.errors import RefusedError
 from batchcredit.ledger.base import BatchRecord, LedgerReader, ResultRow
 from batchcredit.reader import Chunk, Worksheet
-from batchcredit.transfer import State
+from batchcredit.transfer import INPUT_COLUMNS, State
 
 #: States in which a row may be corrected: not credited, not in doubt, not withdrawn.
 _MAY = (State.PENDING, State.UNSENT, State.REJECTED, State.INVALID)
 
-_COLUMNS = ("provider", "account", "amount", "currency", "reference", "problem")
+_COLUMNS = (*INPUT_COLUMNS, "problem")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ from batchcredit.errors import RefusedError
 from batchcredit.ledger.base import BatchRecord, EnrolChunk, EnrolRow, Ledger, LedgerReader, RowKey
 from batchcredit.reader import Chunk, Survey, Worksheet
 from batchcredit.runner import correction
-from batchcredit.runner.options import InputOptions
+from batchcredit.runner.options import InputOptions, SendOptions
 from batchcredit.transfer import State
-from batchcredit.writer import pack
+from batchcredit.writer import pack, results_path
 
 #: What a batch may be called: it becomes a file's name.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -55,6 +55,13 @@ def batch_name(given: InputOptions, content: bytes) -> str:
             cure="up to 100 letters, digits, points, dashes and underscores, a letter or digit first",
         )
     return name
+
+
+def results_place(given: InputOptions, target: Target, how: SendOptions) -> Path:
+    """Where this file's results go: a known batch's stay where they are, unless --out names another place."""
+    if target.batch and not how.out:
+        return Path(target.batch.results)
+    return results_path(given.path, target.name, how.out, sandbox=how.sandbox)
 
 
 def find_exact(ledger: LedgerReader, name: str) -> BatchRecord | None:

@@ -36,9 +36,14 @@ class Found:
         key = match.key
         self.rows += 1
         so_far = self.amounts.get((key.provider, key.currency), Total())
-        self.amounts[key.provider, key.currency] = Total(so_far.rows + 1, so_far.amount + Decimal(key.amount))
+        self.amounts[key.provider, key.currency] = so_far + Total(1, Decimal(key.amount))
         if len(self.examples) < SHOWN:
             self.examples.append(match)
+
+    @property
+    def profiles(self) -> frozenset[str]:
+        """The profiles that these rows name."""
+        return frozenset(profile for profile, _ in self.amounts)
 
     def __str__(self) -> str:
         shown = "; ".join(

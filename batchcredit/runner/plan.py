@@ -61,8 +61,7 @@ class Plan:
         found: dict[str, Total] = {}
         for lane in self.lanes:
             for currency, total in lane.totals.items():
-                so_far = found.get(currency, Total())
-                found[currency] = Total(so_far.rows + total.rows, so_far.amount + total.amount)
+                found[currency] = found.get(currency, Total()) + total
         return found
 
     @property

@@ -9,7 +9,7 @@ import anyio
 
 from batchcredit.engine.backoff import pause_s
 from batchcredit.engine.lane import Lane
-from batchcredit.engine.wire import Exchange
+from batchcredit.engine.wire.base import Exchange
 from batchcredit.errors import RefusedError
 from batchcredit.ledger.base import RowKey
 from batchcredit.providers.base import Answer, Balance, Client, ClientPage, Refusal, Request

@@ -1,14 +1,14 @@
 """What the ledger knows, and a person's word on it: results, show, resolve, cancel."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from batchcredit.errors import RefusedError
 from batchcredit.ledger import registry
 from batchcredit.ledger.base import BatchLane, BatchRecord, LedgerReader, ResultRow
-from batchcredit.runner.batch import find_batch, held, ledger_url
+from batchcredit.runner.batch import find_batch, holding_known, ledger_url
 from batchcredit.runner.options import SendOptions
 from batchcredit.runner.summary import HELD_UP, Speed, Summary, summarise
 from batchcredit.settings import Settings
@@ -31,14 +31,9 @@ class BatchView:
     rows: Sequence[ResultRow]
 
 
-@contextmanager
-def reading(how: SendOptions, settings: Settings) -> Iterator[LedgerReader]:
+def reading(how: SendOptions, settings: Settings) -> AbstractContextManager[LedgerReader]:
     """The ledger of this command, to be asked and not changed."""
-    ledger = registry.read(ledger_url(how, settings))
-    try:
-        yield ledger
-    finally:
-        ledger.close()
+    return closing(registry.read(ledger_url(how, settings)))
 
 
 def results(name: str, how: SendOptions, settings: Settings) -> Summary:
@@ -83,8 +78,7 @@ def resolve(
     said: Verdict, how: SendOptions, settings: Settings, confirm: Callable[[ResultRow, str], bool]
 ) -> Summary:
     """Write a person's verdict on a row in doubt, or take one back. `confirm` shows the row and asks."""
-    registry.read(ledger_url(how, settings)).close()
-    with held(ledger_url(how, settings), how) as ledger:
+    with holding_known(how, settings) as ledger:
         batch = find_batch(ledger, said.batch)
         row = _row(ledger, batch, said.row)
         _refuse_unnamed(row, said, how)
@@ -140,8 +134,7 @@ def cancel(
     confirm: Callable[[str], bool],
 ) -> tuple[int, Summary]:
     """Withdraw what is not sent or rejected; how many rows. `confirm` asks."""
-    registry.read(ledger_url(how, settings)).close()
-    with held(ledger_url(how, settings), how) as ledger:
+    with holding_known(how, settings) as ledger:
         batch = find_batch(ledger, name)
         what = f"row {row}" if row else "all rows that are not sent or were rejected"
         if row is not None:

@@ -3,7 +3,7 @@
 from batchcredit.writer.ownership import claim_path, ledger_of, owner_path, release_path
 from batchcredit.writer.results import write_results
 from batchcredit.writer.seal import by_value, seal
-from batchcredit.writer.table import COLUMNS, escaped, looks_like_results, pack, unescaped, unpack
+from batchcredit.writer.table import COLUMNS, escaped, pack, unescaped, unpack
 from batchcredit.writer.target import results_path
 
 __all__ = [
@@ -12,7 +12,6 @@ __all__ = [
     "claim_path",
     "escaped",
     "ledger_of",
-    "looks_like_results",
     "owner_path",
     "pack",
     "release_path",

@@ -23,8 +23,7 @@ import polars as pl
 from batchcredit import host
 from batchcredit.errors import RefusedError
 from batchcredit.ledger.base import BatchRecord, LedgerReader, ResultRow
-from batchcredit.transfer import State
-from batchcredit.writer.table import looks_like_results
+from batchcredit.transfer import State, looks_like_results
 from batchcredit.writer.target import ending, is_taken, part_of
 
 _CHUNK_ROWS = 10_000

@@ -2,47 +2,32 @@
 
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from operator import attrgetter
 
 import polars as pl
 
 from batchcredit.ledger.base import BatchRecord, ResultRow
-from batchcredit.transfer import STATUS, State
+from batchcredit.transfer import RESULT_COLUMNS, STATUS, State
 from batchcredit.writer.seal import seal
 
-#: What stands behind the input's own columns. Amounts and balances are text, so that they stay exact. In
-#: Parquet `sent_at` is a UTC timestamp; in CSV it is ISO 8601. An absent value is null, in CSV an empty cell.
-COLUMNS: dict[str, pl.DataType] = {
+_DTYPES: dict[str, pl.DataType] = {
     "row": pl.Int64(),
-    "status": pl.String(),
-    "reason": pl.String(),
     "http_status": pl.Int64(),
-    "provider_code": pl.String(),
-    "message": pl.String(),
-    "units": pl.String(),
-    "balance_before": pl.String(),
-    "balance_after": pl.String(),
     "attempts": pl.Int64(),
     "sent_at": pl.Datetime("ms", "UTC"),
     "duration_ms": pl.Int64(),
-    "settled_by": pl.String(),
-    "transfer_id": pl.String(),
-    "batch": pl.String(),
-    "seal": pl.String(),
 }
 
-_TELLING = frozenset({"row", "status", "transfer_id", "batch", "seal"})
+#: What stands behind the input's own columns. Amounts and balances are text, so that they stay exact. In
+#: Parquet `sent_at` is a UTC timestamp; in CSV it is ISO 8601. An absent value is null, in CSV an empty cell.
+COLUMNS = {name: _DTYPES.get(name, pl.String()) for name in RESULT_COLUMNS}
+
 _BY_LEDGER = tuple(name for name in COLUMNS if name not in ("status", "sent_at", "batch", "seal"))
 _ISO = "%Y-%m-%dT%H:%M:%S%.3fZ"
 _FORMULA = r"^['=+\-@\t\r]"
 _PLAIN_NUMBER = r"^[+-]?[0-9]+(\.[0-9]+)?$"
 _FORMULA_RE, _PLAIN_NUMBER_RE = re.compile(_FORMULA), re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
-
-
-def looks_like_results(columns: Iterable[str]) -> bool:
-    """Whether a file with these columns was written by us."""
-    return set(columns) >= _TELLING
 
 
 def pack(cells: pl.DataFrame) -> bytes:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from batchcredit.errors import RefusedError
+from batchcredit.writer import COLUMNS
 
 ROW = "clicksend,11,5.00,USD\n"
 
@@ -87,11 +88,14 @@ def test_two_columns_for_one_meaning_are_refused(refusal: Callable[..., RefusedE
     assert refusal(header + "\n" + "x," * header.count(",") + "x\n").reason == "duplicate_column"
 
 
-def test_a_column_named_like_one_of_the_results_is_refused(refusal: Callable[..., RefusedError]) -> None:
+@pytest.mark.parametrize("name", COLUMNS)
+def test_a_column_named_like_one_of_the_results_is_refused(
+    refusal: Callable[..., RefusedError], name: str
+) -> None:
     """It could not be told from ours in the results; `--map` gives it another name."""
-    error = refusal("provider,account,amount,currency,message\nclicksend,11,5,USD,hello\n")
+    error = refusal(f"provider,account,amount,currency,{name}\nclicksend,11,5,USD,hello\n")
     assert error.reason == "results_column"
-    assert "--map my_message=message" in error.cure
+    assert f"--map my_{name}={name}" in error.cure
 
 
 def test_flags_stand_for_columns(batch: Callable[..., Any]) -> None:

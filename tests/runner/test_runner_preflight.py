@@ -10,7 +10,7 @@ import pytest
 
 from batchcredit.engine.lane import Lane, LanePolicy
 from batchcredit.engine.limiter import Pace
-from batchcredit.engine.wire import Exchange, Wire
+from batchcredit.engine.wire.base import Exchange, Wire
 from batchcredit.errors import RefusedError
 from batchcredit.ledger.base import LaneIdentity, LaneRecord, RowKey
 from batchcredit.providers.base import Answer, Balance, Client, ClientPage, Provider, Refusal, Request

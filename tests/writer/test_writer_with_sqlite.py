@@ -11,8 +11,7 @@ import pytest
 from batchcredit.errors import RefusedError
 from batchcredit.ledger import registry
 from batchcredit.ledger.base import BatchRecord, EnrolChunk, EnrolRow, LaneIdentity, Ledger, NewBatch
-from batchcredit.reader.header import ADDED_COLUMNS, RESULTS_COLUMNS
-from batchcredit.writer import COLUMNS, claim_path, ledger_of, looks_like_results, pack, write_results
+from batchcredit.writer import claim_path, ledger_of, pack, write_results
 
 ROWS = 250
 
@@ -75,11 +74,3 @@ def test_a_fresh_ledger_does_not_take_over_the_results_of_a_lost_one(tmp_path: P
             claim_path(path, None, "march-1", replace(batch, id=99), fresh)
     finally:
         fresh.close()
-
-
-def test_the_reader_knows_the_columns_of_the_writer() -> None:
-    """What one adds the other refuses as a user's own, and both know results by the same columns."""
-    assert tuple(COLUMNS) == ADDED_COLUMNS
-    for column in RESULTS_COLUMNS:
-        assert not looks_like_results(set(RESULTS_COLUMNS) - {column})
-    assert looks_like_results(RESULTS_COLUMNS)
