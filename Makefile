@@ -1,11 +1,13 @@
 # make demo   the main job, against both simulated providers on this machine
 # make test   everything that has to pass
-# make bench  what it takes, beside peers measured in the same run
+# make bench  what it takes, beside peers measured in the same run; ARGS=--quick for a few minutes
+# make bench-peers  the two peers that bring much with them, Apache Beam and Newman, in folders of their own
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+BENCH_READY := .venv/.bench-ready
 
-.PHONY: demo test lint unit bench clean
+.PHONY: demo test lint unit bench bench-peers clean
 
 demo: $(READY)
 	@$(BIN)/python samples/demo.py
@@ -21,8 +23,19 @@ lint: $(READY)
 unit: $(READY)
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal
 
-bench: $(READY)
-	$(BIN)/python -m benchmarks
+bench: $(BENCH_READY)
+	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-peers: .venv-beam/.ready .newman/.ready
+
+.venv-beam/.ready: Makefile
+	$(PYTHON) -m venv .venv-beam
+	.venv-beam/bin/python -m pip install --quiet --disable-pip-version-check apache-beam==2.77.0 google-api-core requests
+	@touch $@
+
+.newman/.ready: Makefile
+	npm install --prefix .newman --no-fund --no-audit --loglevel=error newman@6.2.2
+	@touch $@
 
 # Installed again only when what it is made from has changed.
 $(READY): pyproject.toml constraints.txt
@@ -31,5 +44,9 @@ $(READY): pyproject.toml constraints.txt
 	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,fast]'
 	@touch $(READY)
 
+$(BENCH_READY): $(READY)
+	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,fast,bench]'
+	@touch $(BENCH_READY)
+
 clean:
-	rm -rf .venv .demo
+	rm -rf .venv .venv-beam .newman .demo .bench

@@ -1,100 +1,110 @@
-"""Measure and print: make bench, or python -m benchmarks [--rows N] [--check-rows N] [--concurrency N]
+"""Measure, show, and write one table and its charts: make bench, or python -m benchmarks.
 
-Each line holds what was measured, the peer measured in the same run, and their ratio. Machines differ and are
-shared, so the ratio is what counts.
+Each figure stands beside a peer that was measured in the same run, in turns. Machines differ and are shared,
+so the ratios are what counts.
 """
 
 import argparse
-import os
-import platform
-import statistics
 import sys
 import tempfile
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from batchcredit.sandbox import SandboxAddress, SandboxSettings, sandbox_process
-from benchmarks.inputs import Ran, batchcredit, run, write_batch, write_settings
+from benchmarks import hot_path, ledger_cost, memory, pace, payments, scaling, server, start, throughput
+from benchmarks.bench import FULL, QUICK, Bench
+from benchmarks.machine import machine
+from benchmarks.processes import ROOT
+from benchmarks.table import Results
 
-#: Each side is measured so often, in turns; the median counts.
-TURNS = 3
+#: The order matters once: the server is measured after the tools whose speed it has to exceed.
+MEASURES: dict[str, Callable[[Bench], None]] = {
+    "start": start.measure,
+    "throughput": throughput.measure,
+    "server": server.measure,
+    "payments": payments.measure,
+    "latency": throughput.measure_latency,
+    "pace": pace.measure,
+    "ledger": ledger_cost.measure,
+    "check": memory.measure_polars,
+    "memory_check": memory.measure_check,
+    "memory_run": memory.measure_run,
+    "cost": scaling.measure,
+    "profile": hot_path.measure,
+}
+KEPT = ROOT / "benchmarks" / "results"
+PASSING = ROOT / ".bench"
 
 
-def main() -> None:
-    """Run all measurements and print one table."""
-    options = _options()
-    python = platform.python_version()
-    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {python}, {platform.system()}")
-    print("| measure | batchcredit | peer | ratio |\n|---|---|---|---|")
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        with sandbox_process(SandboxSettings(keep_book="totals")) as address:
-            throughput(folder, address, options.rows, options.concurrency)
-            memory_of_run(folder, address, options.rows, options.concurrency)
-        checking(folder, options.check_rows)
+def main(arguments: Sequence[str]) -> int:
+    """Run what is asked for; 1 when something could not be measured, which the table then says."""
+    options = _options(arguments)
+    names = options.only or list(MEASURES)
+    results = Results(_command(options), machine())
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        bench = Bench(Path(folder), QUICK if options.quick else FULL, results)
+        bench.say(
+            f"{results.command}: {', '.join(f'{name} {value}' for name, value in results.machine.items())}"
+        )
+        for name in names:
+            _measured(bench, name)
+    out = options.out or (PASSING if options.only or options.quick else KEPT)
+    write(bench, out)
+    print(f"\n{results.as_markdown()}\nwritten to {out}")
+    return 1 if results.failed else 0
 
 
-def _options() -> argparse.Namespace:
+def _measured(bench: Bench, name: str) -> None:
+    """What goes wrong costs one measure, and not the half hour of all others."""
+    bench.say(name)
+    try:
+        MEASURES[name](bench)
+    except Exception:
+        traceback.print_exc()
+        bench.results.failed.append(name)
+        bench.say(f"  FAILED {name}")
+
+
+def _command(options: argparse.Namespace) -> str:
+    """Without --out: where the files went is no part of what was measured."""
+    parts = ["--only " + name for name in options.only or ()]
+    return " ".join(["python -m benchmarks", *(["--quick"] if options.quick else []), *parts])
+
+
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--rows", type=int, default=3_000, help="rows that are sent")
-    parser.add_argument("--check-rows", type=int, default=1_000_000, help="rows that are checked")
-    parser.add_argument("--concurrency", type=int, default=64)
-    return parser.parse_args()
+    parser.add_argument(
+        "--quick", action="store_true", help="few rows, in a few minutes, to see that it works"
+    )
+    parser.add_argument(
+        "--only", action="append", choices=list(MEASURES), help="this measure; may be repeated"
+    )
+    parser.add_argument("--out", type=Path, help="a folder; else benchmarks/results, or .bench for a part")
+    return parser.parse_args(arguments)
 
 
-def throughput(folder: Path, address: SandboxAddress, rows: int, concurrency: int) -> None:
-    """Rows/s end to end, no rate limit, against a script by hand on the same sandbox."""
-    ours, theirs = [], []
-    for turn in range(TURNS):
-        batch = write_batch(folder / f"throughput{turn}.csv", rows)
-        peer = run(_module("peer_httpx", batch, address.clicksend_url, concurrency), folder)
-        theirs.append(peer.said["rows"] / peer.said["seconds"])
-        ran = _send(folder, address, batch, concurrency, f"t{turn}")
-        ours.append(ran.said["rows_per_s"])
-    _row(f"{rows:,} rows at {concurrency} at a time, rows/s (httpx script)", ours, theirs)
+def write(bench: Bench, out: Path) -> None:
+    """The table as Markdown and JSON, the charts, and the texts that stand beside them."""
+    out.mkdir(parents=True, exist_ok=True)
+    results = bench.results
+    texts = {"results.md": results.as_markdown(), "results.json": results.as_json(), **bench.beside}
+    for name, text in (texts | _charts(results)).items():
+        (out / name).write_text(text)
 
 
-def memory_of_run(folder: Path, address: SandboxAddress, rows: int, concurrency: int) -> None:
-    """Peak memory of a run, of ten times as many rows against as many."""
-    few = _send(folder, address, write_batch(folder / "few.csv", rows), concurrency, "few")
-    many = _send(folder, address, write_batch(folder / "many.csv", rows * 10), concurrency, "many")
-    _row(f"peak MB of run, {rows * 10:,} rows ({rows:,} rows)", [many.peak_mb], [few.peak_mb])
+def _charts(results: Results) -> dict[str, str]:
+    lines = list(results.tools.values())
+    if not lines:
+        return {}
+    from benchmarks import charts  # late: what it loads would count as memory of every child
 
-
-def checking(folder: Path, rows: int) -> None:
-    """check against a bare scan and write of the same file, and its memory against a tenth of the rows."""
-    batch, tenth = write_batch(folder / "check.csv", rows), write_batch(folder / "tenth.csv", rows // 10)
-    settings = write_settings(folder / "check.toml", SandboxAddress("127.0.0.1", 9), 16)
-    ours, theirs, peaks = [], [], []
-    for _ in range(TURNS):
-        theirs.append(run(_module("peer_polars", batch, folder / "copy.csv"), folder).seconds)
-        ran = batchcredit("check", batch, "--config", settings, folder=folder)
-        ours.append(ran.seconds)
-        peaks.append(ran.peak_mb)
-    _row(f"check of {rows:,} rows, seconds (polars scan and write)", ours, theirs)
-    small = batchcredit("check", tenth, "--config", settings, folder=folder)
-    _row(f"peak MB of check, {rows:,} rows ({rows // 10:,} rows)", peaks, [small.peak_mb])
-
-
-def _send(folder: Path, address: SandboxAddress, batch: Path, concurrency: int, name: str) -> Ran:
-    settings = write_settings(folder / f"{name}.toml", address, concurrency)
-    ran = batchcredit("run", batch, "--config", settings, "--yes", folder=folder)
-    sent, expected = ran.said["counts"]["credited"] + ran.said["counts"]["rejected"], ran.said["rows"]
-    if sent != expected:
-        raise RuntimeError(f"{expected - sent} rows did not end: {ran.said}")
-    return ran
-
-
-def _module(name: str, *arguments: object) -> list[str]:
-    return [sys.executable, "-m", f"benchmarks.{name}", *map(str, arguments)]
-
-
-def _row(
-    what: str, ours: list[float], theirs: list[float], show: Callable[[float], str] = "{:,.2f}".format
-) -> None:
-    one, other = statistics.median(ours), statistics.median(theirs)
-    print(f"| {what} | {show(one)} | {show(other)} | {one / other:.2f} |", flush=True)
+    drawn = {}
+    if any(line.speeds for line in lines):
+        drawn["rows_per_s.svg"] = charts.speed_chart(lines)
+    if any(line.payments for line in lines):
+        drawn["paid_twice.svg"] = charts.payment_chart(lines)
+    return drawn
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv[1:]))
