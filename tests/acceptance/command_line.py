@@ -43,6 +43,16 @@ class Ended:
         said: dict[str, Any] = json.loads(lines[0])
         return said
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many rows have each status, where there are any."""
+        return {status: number for status, number in self.json["counts"].items() if number}
+
+    @property
+    def refusal(self) -> tuple[int, str]:
+        """The exit code and the reason of a command that did not go through."""
+        return self.code, self.json["error"]["reason"]
+
 
 class Running:
     """A command under way. Its output goes to files, so that no pipe can fill up and hold it."""
@@ -207,6 +217,18 @@ class Sandbox:
             currency = entry["currency"]
             sums[currency] = sums.get(currency, Decimal(0)) + Decimal(entry["amount"])
         return sums
+
+
+def run(cli: CommandLine, path: Path, *flags: object) -> Ended:
+    """Run a file to its end, without a question."""
+    return cli("run", path, "--yes", "--json", *flags)
+
+
+def refused(ended: Ended, reason: str) -> str:
+    """What a command said that was refused for this reason."""
+    assert ended.code == 2, ended
+    assert ended.refusal == (2, reason), ended
+    return f"{ended.json['error']['message']}\n{ended.json['error']['cure']}"
 
 
 def wait_for(condition: Callable[[], object], timeout_s: float = 20, every_s: float = 0.02) -> None:

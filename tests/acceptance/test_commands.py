@@ -16,11 +16,6 @@ ROWS = [("clicksend", number, f"{number}.50", "USD", f"r{number}") for number in
 LIKE = ("--yes", "--json")
 
 
-def reason(ended: Ended) -> tuple[int, str]:
-    """The exit code and the reason of a command that was refused."""
-    return ended.code, ended.json["error"]["reason"]
-
-
 def enrol(shop: CommandLine, *flags: object, name: str = "march") -> Ended:
     """Run ROWS as a batch of this name."""
     path = shop.write(f"{name}.csv", ROWS)
@@ -43,7 +38,7 @@ def test_resume_sends_what_is_left(command: str, shop: CommandLine, sandbox: San
     assert (ended.code, ended.json["batch"]) == (0, "march")
     assert statuses(shop) == ["credited"] * 4
     assert len(sandbox.arrivals()) == 4
-    assert reason(shop(command, *LIKE)) == (2, "no_batch")
+    assert shop(command, *LIKE).refusal == (2, "no_batch")
     assert shop(command, "march", *LIKE).code == 0
     assert len(sandbox.arrivals()) == 4
 
@@ -51,7 +46,7 @@ def test_resume_sends_what_is_left(command: str, shop: CommandLine, sandbox: San
 def test_without_a_ledger_there_is_nothing_to_resume(shop: CommandLine) -> None:
     """Commands that need a batch do not make a ledger on the way."""
     for command in (("resume",), ("show",), ("results", "march"), ("cancel", "march", "--note", "x")):
-        assert reason(shop(*command, "--json")) == (2, "no_ledger")
+        assert shop(*command, "--json").refusal == (2, "no_ledger")
     assert not shop.ledger.exists()
 
 
@@ -116,7 +111,7 @@ def test_a_verdict_not_credited_sends_the_row_again(doubtful: CommandLine, sandb
     assert [entry["account"] for entry in sandbox.book()].count("2") == 1
     assert [entry["account"] for entry in sandbox.arrivals()].count("2") == 2
     for verdict in ("not-credited", "credited", "in-doubt"):
-        assert reason(resolve(doubtful, verdict)) == (2, "verdict")
+        assert resolve(doubtful, verdict).refusal == (2, "verdict")
 
 
 def test_a_verdict_credited_ends_the_row(doubtful: CommandLine, sandbox: Sandbox) -> None:
@@ -136,18 +131,18 @@ def test_a_verdict_is_taken_back(verdict: str, doubtful: CommandLine, sandbox: S
     assert (ended.code, ended.json["counts"]["in_doubt"]) == (0, 1), ended
     assert doubtful("resume", "march", *LIKE).code == 3
     assert len(sandbox.arrivals()) == 4
-    assert reason(resolve(doubtful, "in-doubt", row=1)) == (2, "verdict")
+    assert resolve(doubtful, "in-doubt", row=1).refusal == (2, "verdict")
 
 
 def test_a_row_is_named_twice(doubtful: CommandLine) -> None:
     """With --yes its account or its reference stands beside its number, and has to be the right one."""
-    assert reason(doubtful("resolve", "march", "--row", 2, "--as", "credited", "--note", "x", *LIKE)) == (
+    assert doubtful("resolve", "march", "--row", 2, "--as", "credited", "--note", "x", *LIKE).refusal == (
         2,
         "usage",
     )
-    assert reason(resolve(doubtful, "credited", "--account", "3")) == (2, "other_row")
-    assert reason(resolve(doubtful, "credited", "--reference", "r3")) == (2, "other_row")
-    assert reason(resolve(doubtful, "credited", row=9)) == (2, "no_row")
+    assert resolve(doubtful, "credited", "--account", "3").refusal == (2, "other_row")
+    assert resolve(doubtful, "credited", "--reference", "r3").refusal == (2, "other_row")
+    assert resolve(doubtful, "credited", row=9).refusal == (2, "no_row")
     assert doubtful("show", "march", "--json").json["counts"]["in_doubt"] == 1
 
 
@@ -156,7 +151,7 @@ def test_not_credited_needs_quiet_time(shop: CommandLine, sandbox: Sandbox) -> N
     sandbox.control.script("2", ["close_before"])
     assert enrol(shop).code == 3
     ended = resolve(shop, "not-credited")
-    assert reason(ended) == (2, "verdict")
+    assert ended.refusal == (2, "verdict")
     assert "20" in ended.json["error"]["message"]
     assert resolve(shop, "credited").code == 0
 
@@ -182,7 +177,7 @@ def test_cancel_withdraws_what_is_open(shop: CommandLine, sandbox: Sandbox) -> N
     assert enrol(shop, "--limit", 1).code == 4
     ended = shop("cancel", "march", "--row", 3, "--note", "left us", *LIKE)
     assert (ended.code, ended.json["counts"]["cancelled"], ended.json["counts"]["not_sent"]) == (0, 1, 2)
-    assert reason(shop("cancel", "march", "--row", 1, "--note", "x", *LIKE)) == (2, "not_open")
+    assert shop("cancel", "march", "--row", 1, "--note", "x", *LIKE).refusal == (2, "not_open")
     assert shop("cancel", "march", "--note", "wrong month", *LIKE).json["counts"]["cancelled"] == 3
     assert shop("resume", "march", *LIKE).code == 0
     assert statuses(shop) == ["credited", "cancelled", "cancelled", "cancelled"]
@@ -226,7 +221,7 @@ def test_providers_test(shop: CommandLine, sandbox: Sandbox) -> None:
     assert good.code == 0
     assert "own balance 123.45" in good.stdout
     assert shop("providers", "test", "clicksend", "--json").json["balance"].startswith("123.45")
-    assert reason(shop("providers", "test", "fastmessage", "--json")) == (2, "credentials")
+    assert shop("providers", "test", "fastmessage", "--json").refusal == (2, "credentials")
     assert shop("providers", "test", "fastmesage", "--json").code == 2
     assert sandbox.arrivals() == []
 
@@ -258,7 +253,7 @@ def test_a_rehearsal_needs_no_settings(cli: CommandLine) -> None:
         assert (ended.code, ended.json["counts"]["credited"]) == (0, 2), ended
         assert ended.json["rows_per_s"] > 0
         assert Path(ended.json["results"]).name.startswith("sandbox-")
-    assert reason(cli("show", "--json")) == (2, "no_ledger")
+    assert cli("show", "--json").refusal == (2, "no_ledger")
     assert len(cli("show", "--sandbox", "--json").json["batches"]) == 1
 
 

@@ -12,18 +12,13 @@ LIKE = ("--yes", "--json")
 OUT = ("--out", "batch.results.csv")
 
 
-def reason(ended: Ended) -> tuple[int, str]:
-    """The exit code and the reason of a command that was refused."""
-    return ended.code, ended.json["error"]["reason"]
-
-
 def rows(number: int, amount: str = "5") -> list[tuple[Any, ...]]:
     return [("clicksend", row, amount, "USD", f"r{row}") for row in range(1, number + 1)]
 
 
 def refused_before(shop: CommandLine, sandbox: Sandbox, ended: Ended, word: str) -> None:
     """Exit 2 for this reason, nothing sent, and no batch and no file kept."""
-    assert reason(ended) == (2, word), ended
+    assert ended.refusal == (2, word), ended
     assert sandbox.arrivals() == []
     assert shop.ledger.exists() is False or shop("show", "--json").json["batches"] == []
     assert not [file.name for file in shop.folder.iterdir() if "results" in file.name]
@@ -195,7 +190,7 @@ def test_online_goes_through_for_good_clients(shop: CommandLine, sandbox: Sandbo
     assert shop("run", shop.write("good.csv", good), *LIKE, "--online").code == 0
     mixed = [("clicksend", 2, 5, "USD"), ("clicksend", 300, 5, "USD")]
     path = shop.write("mixed.csv", mixed)
-    assert reason(shop("run", path, *LIKE, "--online")) == (2, "clients")
+    assert shop("run", path, *LIKE, "--online").refusal == (2, "clients")
     assert shop("run", path, *LIKE, "--online", "--allow-currency-mismatch").code == 0
     assert len(sandbox.book()) == 6
 
@@ -239,7 +234,7 @@ def test_limits_hold_for_resume(name: str, cli: CommandLine, sandbox: Sandbox) -
     cli.configure(sandbox.address, sandbox.login)
     assert cli("run", path, *LIKE, *OUT, "--batch", "march", "--limit", 1).code == 4
     cli.configure(sandbox.address, sandbox.login, tables=f'[limits]\n{name} = {{ USD = "4" }}')
-    assert reason(cli("resume", "march", *LIKE)) == (2, f"limit_{name}")
+    assert cli("resume", "march", *LIKE).refusal == (2, f"limit_{name}")
     assert len(sandbox.book()) == 1
 
 
@@ -248,7 +243,7 @@ def test_the_day_counts_every_batch(cli: CommandLine, sandbox: Sandbox) -> None:
     cli.configure(sandbox.address, sandbox.login, tables='[limits]\nmax_day = { USD = "20" }')
     assert cli("run", cli.write("a.csv", rows(3)), *LIKE).code == 0
     second = [("clicksend", row, 2, "USD") for row in range(11, 14)]
-    assert reason(cli("run", cli.write("b.csv", second), *LIKE)) == (2, "limit_max_day")
+    assert cli("run", cli.write("b.csv", second), *LIKE).refusal == (2, "limit_max_day")
     assert cli("run", cli.write("c.csv", second[:2]), *LIKE).code == 0
 
 
@@ -267,11 +262,11 @@ def test_flags_for_reading(shop: CommandLine, sandbox: Sandbox) -> None:
 def test_bad_rows_and_twins_have_flags(shop: CommandLine, sandbox: Sandbox) -> None:
     """--skip-invalid and --allow-duplicates send what is otherwise refused."""
     path = shop.write("bad.csv", [*rows(2), ("clicksend", "seven", 5, "USD")])
-    assert reason(shop("run", path, *LIKE)) == (2, "invalid_rows")
+    assert shop("run", path, *LIKE).refusal == (2, "invalid_rows")
     ended = shop("run", path, *LIKE, "--skip-invalid")
     assert (ended.code, ended.json["counts"]["invalid"], len(sandbox.book())) == (1, 1, 2)
     twins = shop.write("twins.csv", [("clicksend", 9, 5, "USD"), ("clicksend", 9, 5, "USD")])
-    assert reason(shop("run", twins, *LIKE)) == (2, "duplicate_rows")
+    assert shop("run", twins, *LIKE).refusal == (2, "duplicate_rows")
     assert shop("run", twins, *LIKE, "--allow-duplicates").code == 0
     assert len(sandbox.book()) == 4
 
@@ -284,7 +279,7 @@ def test_settings_from_elsewhere(shop: CommandLine, sandbox: Sandbox) -> None:
     assert shop("check", path, "--json", "--config", settings).code == 0
     shop.env["BATCHCREDIT_CONFIG"] = str(settings)
     shop.env["BATCHCREDIT_LIMITS__MAX_AMOUNT__USD"] = "4"
-    assert reason(shop("check", path, "--json")) == (2, "limit_max_amount")
+    assert shop("check", path, "--json").refusal == (2, "limit_max_amount")
     del shop.env["BATCHCREDIT_LIMITS__MAX_AMOUNT__USD"]
     other = shop.home / "elsewhere.db"
     assert shop("run", path, *LIKE, "--ledger", f"sqlite:///{other}").code == 0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import trustme
-from command_line import CommandLine, Ended, Sandbox
+from command_line import CommandLine, Sandbox, refused, run
 from live_provider import CLICKSEND_URL, FASTMESSAGE_URL, LiveProviders, live_providers
 from terminal import terminal
 
@@ -24,20 +24,6 @@ def live(cli: CommandLine, sandbox: Sandbox, tmp_path: Path) -> Iterator[LivePro
     with live_providers(sandbox, tmp_path) as live:
         live.configure(cli, sandbox, tables=LIMITS)
         yield live
-
-
-def run(cli: CommandLine, path: Path, *flags: object) -> Ended:
-    return cli("run", path, "--yes", "--json", *flags)
-
-
-def refused(ended: Ended, reason: str) -> str:
-    assert ended.code == 2, ended
-    assert ended.json["error"]["reason"] == reason, ended
-    return f"{ended.json['error']['message']}\n{ended.json['error']['cure']}"
-
-
-def counts(ended: Ended) -> dict[str, int]:
-    return {status: number for status, number in ended.json["counts"].items() if number}
 
 
 def test_a_first_live_run_has_to_be_told_three_things(
@@ -59,7 +45,7 @@ def test_a_first_live_run_has_to_be_told_three_things(
     assert sandbox.arrivals() == []
     assert cli("show", "--json").json["batches"] == []
     ended = run(cli, path, *totals, *FIRST)
-    assert (ended.code, counts(ended)) == (0, {"credited": 5}), ended
+    assert (ended.code, ended.counts) == (0, {"credited": 5}), ended
     assert sorted(entry["account"] for entry in sandbox.book()) == ["11", "12", "13", "jane", "joe"]
     assert live.lines[0] == "GET /v3/account HTTP/1.1"
 
@@ -73,7 +59,7 @@ def test_what_was_confirmed_is_not_asked_again(
     assert asked == ["GET /v3/reseller/accounts/11 HTTP/1.1"]
     april = [("clicksend", "21", "5", "USD"), ("clicksend", "22", "6", "USD")]
     ended = run(cli, cli.write("april.csv", april))
-    assert (ended.code, counts(ended)) == (0, {"credited": 2})
+    assert (ended.code, ended.counts) == (0, {"credited": 2})
     assert [line for line in live.lines if "/reseller/accounts/" in line] == asked
     other = Sandbox(sandbox.address, f"{sandbox.login}b")
     live.configure(cli, sandbox, tables=LIMITS, login=other.login)
@@ -102,7 +88,7 @@ def test_a_first_row_whose_balances_contradict_stops_the_lane(
     """Balances in the right currency that grow by something else are no proof of the lane."""
     sandbox.control.set(clicksend_fractions="truncated")
     ended = run(cli, cli.write("march.csv", ROWS), *FIRST)
-    assert (ended.code, counts(ended)) == (4, {"credited": 1, "not_sent": 2}), ended
+    assert (ended.code, ended.counts) == (4, {"credited": 1, "not_sent": 2}), ended
     assert len(sandbox.arrivals()) == 1
     assert "does not add up" in ended.stderr
 
@@ -115,7 +101,7 @@ def test_a_first_row_that_was_not_credited_stops_the_lane(
     sandbox.control.script("11", ["close_after"])
     ended = run(cli, cli.write("march.csv", [("clicksend", account, "7", "USD"), *ROWS[1:]]), *FIRST)
     assert ended.code == code, ended
-    assert counts(ended)["not_sent"] == 2
+    assert ended.counts["not_sent"] == 2
     assert len(sandbox.arrivals()) == 1
 
 
@@ -129,7 +115,7 @@ def test_a_first_row_that_waits_proves_nothing(
     sandbox.control.set(clicksend_fractions="truncated")
     rows = [ROWS[0], ("clicksend", "41", "4.5", "USD"), ("clicksend", "42", "5.5", "USD")]
     ended = run(cli, cli.write("april.csv", rows), "--allow-repeat")
-    assert (ended.code, counts(ended)) == (4, {"not_sent": 2, "credited": 1}), ended
+    assert (ended.code, ended.counts) == (4, {"not_sent": 2, "credited": 1}), ended
     assert ended.json["reasons"] == {"open_elsewhere": 1, "canary": 1}
     assert [entry["account"] for entry in sandbox.book()] == ["11", "41"]
     assert "clicksend row 2" in ended.stderr
@@ -226,13 +212,13 @@ def test_a_certificate_that_does_not_verify(
     assert "certificate" in refused(run(cli, path, *FIRST), "tls_untrusted")
     assert cli("show", "--json").json["batches"] == []
     halted = run(cli, path, *FIRST, "--skip-preflight")
-    assert (halted.code, counts(halted)) == (4, {"not_sent": 3}), halted
+    assert (halted.code, halted.counts) == (4, {"not_sent": 3}), halted
     assert set(halted.json["reasons"]) == {"tls_untrusted"}
     assert live.lines == []
     assert sandbox.arrivals() == []
     live.configure(cli, sandbox, tables=LIMITS)
     again = run(cli, path)
-    assert (again.code, counts(again)) == (0, {"credited": 3})
+    assert (again.code, again.counts) == (0, {"credited": 3})
 
 
 def test_redirects_are_not_followed(cli: CommandLine, sandbox: Sandbox, live: LiveProviders) -> None:
@@ -240,7 +226,7 @@ def test_redirects_are_not_followed(cli: CommandLine, sandbox: Sandbox, live: Li
     live.redirect = f"{FASTMESSAGE_URL}/elsewhere"
     path = cli.write("march.csv", ROWS)
     ended = run(cli, path, *FIRST)
-    assert (ended.code, counts(ended)) == (3, {"in_doubt": 1, "not_sent": 2}), ended
+    assert (ended.code, ended.counts) == (3, {"in_doubt": 1, "not_sent": 2}), ended
     asked = [line.split()[:2] for line in live.lines]
     assert asked.count(["PUT", "/v3/reseller/transfer-credit"]) == 1
     assert not [path for _, path in asked if "elsewhere" in path]
@@ -291,7 +277,7 @@ def test_a_canary_does_not_replace_the_first_row(
     ended = run(cli, cli.write("march.csv", rows), *FIRST, "--canary", canary, "--concurrency", 1)
     asked = [line.split()[0] for line in live.lines if "transfer" in line or "/accounts/" in line]
     assert asked[:2] == ["GET", "PUT"]
-    assert (ended.code, counts(ended).get("not_sent", 0)) == ((1, 0) if credited == 4 else (4, 2)), ended
+    assert (ended.code, ended.counts.get("not_sent", 0)) == ((1, 0) if credited == 4 else (4, 2)), ended
     assert len(sandbox.arrivals()) == (5 if credited == 4 else 3)
 
 

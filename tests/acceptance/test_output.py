@@ -247,7 +247,7 @@ def test_end_of_input_is_no_answer(shop: CommandLine, sandbox: Sandbox) -> None:
 def test_nobody_to_ask(shop: CommandLine, sandbox: Sandbox) -> None:
     """Without a terminal and without --yes nothing is sent, and --yes is named."""
     ended = shop("run", shop.write("batch.csv", MIXED), "--json")
-    assert (ended.code, ended.json["error"]["reason"]) == (2, "usage")
+    assert ended.refusal == (2, "usage")
     assert "--yes" in ended.stderr
     assert sandbox.arrivals() == []
     assert shop("show", "--json").json["batches"] == []

@@ -7,9 +7,9 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from answering_server import Asked, Said, answering_server
 from command_line import SECRETS, CommandLine, Sandbox
 from plugins import search
-from raw_server import Asked, Said, raw_server
 
 SAMPLE = Path(__file__).parents[2] / "samples" / "acme_adapter"
 HEADER = ("provider", "account", "amount", "currency", "reference")
@@ -65,7 +65,7 @@ def acme(asked: Asked) -> Said:
 def test_rows_are_credited_through_it(site: Path, cli: CommandLine, sandbox: Sandbox) -> None:
     """One profile beside the built-in ones, in one file with them; each row ends as its provider says."""
     search(cli, site)
-    with raw_server(acme) as server:
+    with answering_server(acme) as server:
         shop = (
             f'[providers.corner]\nkind = "acme"\nbase_url = "{server.url}"\nshop = "corner"\nrate = "none"\n'
         )
@@ -104,7 +104,7 @@ def test_without_it_its_kind_is_unknown(alone: CommandLine) -> None:
         '[providers.corner]\nkind = "acme"\nbase_url = "https://a.invalid"\n'
     )
     ended = alone("providers", "--json")
-    assert (ended.code, ended.json["error"]["reason"]) == (2, "settings")
+    assert ended.refusal == (2, "settings")
     assert "'acme'" in ended.stderr
     assert "clicksend" in ended.stderr
 
@@ -117,6 +117,6 @@ def test_it_is_held_to_its_own_rules(site: Path, alone: CommandLine) -> None:
     )
     rows = [("corner", "42", "1", "EUR"), ("corner", "C-1", "1.005", "EUR"), ("corner", "C-2", "1", "USD")]
     ended = alone("check", alone.write("batch.csv", rows), "--json")
-    assert (ended.code, ended.json["error"]["reason"]) == (2, "invalid_rows")
+    assert ended.refusal == (2, "invalid_rows")
     assert "the customer's code, such as C-1042" in ended.stderr
     assert ended.stderr.count("row ") >= 3

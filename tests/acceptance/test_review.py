@@ -43,7 +43,7 @@ def test_an_approved_repeat_covers_no_later_correction(shop: CommandLine, sandbo
     rows[1] = ("clicksend", "1002", "5", "USD", "r20404")
     shop.write("b.csv", rows, HEADER)
     ended = shop("run", "b.csv", "--yes", "--batch", "b", "--json")
-    assert (ended.code, ended.json["error"]["reason"]) == (2, "repeat")
+    assert ended.refusal == (2, "repeat")
     assert executed(sandbox)["1002"] == 1
 
 

@@ -13,7 +13,17 @@ from typing import Any
 
 import polars as pl
 import pytest
-from command_line import HEADER, CommandLine, Ended, Running, Sandbox, command_line, wait_for
+from command_line import (
+    HEADER,
+    CommandLine,
+    Ended,
+    Running,
+    Sandbox,
+    command_line,
+    refused,
+    run,
+    wait_for,
+)
 from terminal import terminal
 
 from batchcredit.sandbox import sandbox_process
@@ -39,21 +49,6 @@ def executed(sandbox: Sandbox) -> Counter[tuple[str, str, Decimal]]:
 def meant(rows: Iterable[Row]) -> Counter[tuple[str, str, Decimal]]:
     """What these rows ask for."""
     return Counter((str(row[0]), str(row[1]), Decimal(str(row[2]))) for row in rows)
-
-
-def run(cli: CommandLine, path: Path, *flags: object) -> Ended:
-    return cli("run", path, "--yes", "--json", *flags)
-
-
-def refused(ended: Ended, reason: str) -> str:
-    """What a command said that was refused for this reason."""
-    assert ended.code == 2, ended
-    assert ended.json["error"]["reason"] == reason, ended
-    return f"{ended.json['error']['message']}\n{ended.json['error']['cure']}"
-
-
-def counts(ended: Ended) -> dict[str, int]:
-    return {status: number for status, number in ended.json["counts"].items() if number}
 
 
 def batches(cli: CommandLine) -> list[dict[str, Any]]:
@@ -119,7 +114,7 @@ def test_a_sorted_copy_of_a_batch_under_way_goes_on_with_it(shop: CommandLine, s
     first = run(shop, shop.write("march.csv", ROWS), "--limit", 2)
     assert first.code == 4, first
     again = run(shop, shop.write("sorted.csv", ROWS[::-1]))
-    assert (again.code, counts(again)) == (0, {"credited": len(ROWS)})
+    assert (again.code, again.counts) == (0, {"credited": len(ROWS)})
     assert executed(sandbox) == meant(ROWS)
     assert [row["account"] for row in shop.results(Path(first.json["results"]).name)] == [
         row[1] for row in ROWS
@@ -158,7 +153,7 @@ def test_a_batch_finished_long_ago_is_refused_with_its_date(shop: CommandLine, s
     assert executed(sandbox) == meant(ROWS)
     anew = run(shop, path, "--batch", "april")
     assert (anew.code, anew.json["batch"]) == (0, "april")
-    assert counts(anew) == {"credited": 3, "already_credited": 2}, "references stand for ever"
+    assert anew.counts == {"credited": 3, "already_credited": 2}, "references stand for ever"
     assert executed(sandbox) == meant(ROWS) + meant(row for row in ROWS if len(row) < 5 or not row[4])
 
 
@@ -172,11 +167,11 @@ def test_only_a_name_makes_known_content_new(shop: CommandLine, sandbox: Sandbox
     assert first.json["batch"] in said
     assert "--allow-repeat" in said
     left_out = run(shop, path, "--batch", "april", "--skip-repeats")
-    assert (left_out.code, counts(left_out)) == (0, {"already_credited": 5})
+    assert (left_out.code, left_out.counts) == (0, {"already_credited": 5})
     assert left_out.json["reasons"] == {"repeat": 5}
     assert executed(sandbox) == meant(rows)
     again = run(shop, path, "--batch", "may", "--allow-repeat")
-    assert (again.code, counts(again)) == (0, {"credited": 5})
+    assert (again.code, again.counts) == (0, {"credited": 5})
     assert executed(sandbox) == meant(rows) + meant(rows)
 
 
@@ -199,7 +194,7 @@ def test_a_part_of_a_file_is_refused(shop: CommandLine, sandbox: Sandbox) -> Non
     said = refused(run(shop, part), "repeat")
     assert f"row 1 is row 2 of batch {first.json['batch']}" in said
     left_out = run(shop, part, "--skip-repeats")
-    assert (left_out.code, counts(left_out)) == (0, {"already_credited": 2})
+    assert (left_out.code, left_out.counts) == (0, {"already_credited": 2})
     assert executed(sandbox) == meant(rows)
 
 
@@ -210,7 +205,7 @@ def test_a_file_plus_new_rows_sends_only_these(shop: CommandLine, sandbox: Sandb
     longer = shop.write("longer.csv", [new[0], *rows, new[1]])
     refused(run(shop, longer), "repeat")
     ended = run(shop, longer, "--skip-repeats")
-    assert (ended.code, counts(ended)) == (0, {"credited": 2, "already_credited": 5})
+    assert (ended.code, ended.counts) == (0, {"credited": 2, "already_credited": 5})
     assert executed(sandbox) == meant(rows) + meant(new)
 
 
@@ -228,7 +223,7 @@ def test_a_corrected_file_after_a_long_weekend(shop: CommandLine, sandbox: Sandb
     assert "--batch NAME" in said
     assert executed(sandbox) == meant(good)
     new = run(shop, half, "--batch", "april")
-    assert (new.code, counts(new)) == (0, {"credited": 4}), new
+    assert (new.code, new.counts) == (0, {"credited": 4}), new
     assert executed(sandbox) == meant(good) + meant([*good, *mended]), "a person said that it is new"
 
 
@@ -240,7 +235,7 @@ def test_less_than_half_is_no_correction(shop: CommandLine, sandbox: Sandbox) ->
     path = shop.write("april.csv", [good[0], *others])
     refused(run(shop, path), "repeat")
     ended = run(shop, path, "--skip-repeats")
-    assert (ended.code, counts(ended)) == (0, {"credited": 2, "already_credited": 1})
+    assert (ended.code, ended.counts) == (0, {"credited": 2, "already_credited": 1})
     assert executed(sandbox) == meant([*good, *others])
 
 
@@ -261,11 +256,11 @@ def test_a_correction_under_the_same_name(shop: CommandLine, sandbox: Sandbox) -
     """A rejected row with a reference may be corrected; it is sent anew under an id linked to the old one."""
     path = shop.write("march.csv", NAMED)
     first = run(shop, path, "--batch", "march")
-    assert (first.code, counts(first)) == (1, {"credited": 2, "rejected": 2})
+    assert (first.code, first.counts) == (1, {"credited": 2, "rejected": 2})
     was = shop.results("march.results.csv")
     shop.write("march.csv", changed(row2=("clicksend", "12", "2.25", "USD", "R-2")))
     corrected = run(shop, path, "--batch", "march")
-    assert (corrected.code, counts(corrected)) == (1, {"credited": 3, "rejected": 1}), corrected
+    assert (corrected.code, corrected.counts) == (1, {"credited": 3, "rejected": 1}), corrected
     assert executed(sandbox) == meant([NAMED[0], NAMED[3], ("clicksend", "12", "2.25")])
     now = shop.results("march.results.csv")
     assert [row["transfer_id"] for row in now] == [
@@ -283,7 +278,7 @@ def test_what_is_no_correction_is_refused(shop: CommandLine, sandbox: Sandbox) -
     sandbox.control.script("14", ["close_after"])
     path = shop.write("march.csv", NAMED)
     first = run(shop, path, "--batch", "march")
-    assert counts(first) == {"credited": 1, "rejected": 2, "in_doubt": 1}, first
+    assert first.counts == {"credited": 1, "rejected": 2, "in_doubt": 1}, first
     mended = changed(row2=("clicksend", "12", "2", "USD", "R-2"))
     variants: dict[str, list[Row]] = {
         "row 1 differs, and it is credited": changed(row1=("clicksend", "11", "9", "USD", "R-1")),
@@ -300,7 +295,7 @@ def test_what_is_no_correction_is_refused(shop: CommandLine, sandbox: Sandbox) -
         assert why in refused(run(shop, path, "--batch", "march"), "changed_content")
     assert len(sandbox.arrivals()) == arrived
     shop.write("march.csv", NAMED)
-    assert counts(run(shop, path, "--batch", "march")) == counts(first)
+    assert run(shop, path, "--batch", "march").counts == first.counts
 
 
 def test_a_correction_under_another_name(shop: CommandLine, sandbox: Sandbox) -> None:
@@ -311,7 +306,7 @@ def test_a_correction_under_another_name(shop: CommandLine, sandbox: Sandbox) ->
     path = shop.write("mended.csv", mended)
     refused(run(shop, path), "looks_like_correction")
     ended = run(shop, path, "--batch", "mended")
-    assert (ended.code, counts(ended)) == (0, {"credited": 1, "already_credited": 2})
+    assert (ended.code, ended.counts) == (0, {"credited": 1, "already_credited": 2})
     assert executed(sandbox) == meant(mended)
 
 
@@ -321,7 +316,7 @@ REST: Row = ("fastmessage", "rest", "6", "KES")
 
 def waits(ended: Ended, cli: CommandLine, place: str) -> None:
     """Row 1 waits for the row at `place` of another batch; row 2 went."""
-    assert (ended.code, counts(ended)) == (4, {"not_sent": 1, "credited": 1}), ended
+    assert (ended.code, ended.counts) == (4, {"not_sent": 1, "credited": 1}), ended
     row = cli.results(Path(ended.json["results"]).name)[0]
     assert (row["status"], row["reason"], row["attempts"]) == ("not_sent", "open_elsewhere", "0")
     assert place in row["message"]
@@ -331,7 +326,7 @@ def doubtful(cli: CommandLine, sandbox: Sandbox) -> str:
     """A batch whose row OPEN is in doubt, and was executed."""
     sandbox.control.script("21", ["close_after"])
     first = run(cli, cli.write("march.csv", [("clicksend", "20", "1", "USD"), OPEN]))
-    assert (first.code, counts(first)) == (3, {"credited": 1, "in_doubt": 1}), first
+    assert (first.code, first.counts) == (3, {"credited": 1, "in_doubt": 1}), first
     name: str = first.json["batch"]
     return name
 
@@ -356,7 +351,7 @@ def test_what_is_in_doubt_elsewhere_is_sent_by_no_flag(shop: CommandLine, sandbo
     waits(shop("resume", april.json["batch"], "--yes", "--json"), shop, f"{march}, pending")
     assert shop("cancel", march, "--row", 2, "--note", "sent by april", "--yes").code == 0
     last = shop("resume", april.json["batch"], "--yes", "--json")
-    assert (last.code, counts(last)) == (0, {"credited": 2})
+    assert (last.code, last.counts) == (0, {"credited": 2})
     assert [entry["account"] for entry in sandbox.book()].count("21") == 2
 
 
@@ -369,7 +364,7 @@ def test_what_was_in_doubt_and_is_credited_is_a_repeat(shop: CommandLine, sandbo
     assert shop("resolve", march, "--as", "credited", *verdict).code == 0
     refused(run(shop, path), "repeat")
     left_out = run(shop, path, "--skip-repeats")
-    assert (left_out.code, counts(left_out)) == (0, {"already_credited": 1, "credited": 1})
+    assert (left_out.code, left_out.counts) == (0, {"already_credited": 1, "credited": 1})
     assert executed(sandbox) == meant([("clicksend", "20", "1"), OPEN, REST])
 
 
@@ -389,7 +384,7 @@ def test_what_is_not_sent_elsewhere_waits_until_it_is_sent(
     else:
         twice = flags == ["--allow-repeat"]
         status = {"credited": 2} if twice else {"already_credited": 1, "credited": 1}
-        assert (last.code, counts(last)) == (0, status)
+        assert (last.code, last.counts) == (0, status)
     times = 2 if flags == ["--allow-repeat"] else 1
     assert Counter(entry["account"] for entry in sandbox.book()) == {"20": 1, "21": times, "rest": 1}
 
@@ -413,7 +408,7 @@ def test_a_reference_that_was_credited_is_recognised(shop: CommandLine, sandbox:
     assert run(shop, shop.write("march.csv", [row])).code == 0
     time.sleep(1.1)
     ended = run(shop, shop.write("april.csv", [(*row[:2], "1.5", *row[3:]), REST]), "--allow-repeat")
-    assert (ended.code, counts(ended)) == (0, {"already_credited": 1, "credited": 1})
+    assert (ended.code, ended.counts) == (0, {"already_credited": 1, "credited": 1})
     assert executed(sandbox) == meant([row, REST])
     assert shop.results(Path(ended.json["results"]).name)[0]["reason"] == "same_reference"
 
@@ -448,8 +443,8 @@ def test_one_reference_in_two_batches(shop: CommandLine, sandbox: Sandbox, first
     order = [first, "april" if first == "march" else "march", first]
     ended = {name: shop("resume", name, "--yes", "--json") for name in order}
     assert [each.code for each in ended.values()] == [0, 0]
-    assert counts(ended["march"]) == {"credited": 2}
-    assert counts(ended["april"]) == {"credited": 1, "already_credited": 1}
+    assert ended["march"].counts == {"credited": 2}
+    assert ended["april"].counts == {"credited": 1, "already_credited": 1}
     assert executed(sandbox) == meant([("clicksend", "20", "1"), ("clicksend", "30", "1"), shared])
 
 
@@ -466,7 +461,7 @@ def test_a_reference_that_another_batch_took_meanwhile_is_not_sent(
     assert run(shop, shop.write("april.csv", [("clicksend", "778", "2", "USD", "R-1")])).code == 0
     sandbox.control.set(accounts=clients | {"777": {}})
     again = shop("resume", "march", "--include", "rejected", "--yes", "--json")
-    assert (again.code, counts(again), again.json["reasons"]) == (4, {"not_sent": 1}, {"reference_taken": 1})
+    assert (again.code, again.counts, again.json["reasons"]) == (4, {"not_sent": 1}, {"reference_taken": 1})
     assert executed(sandbox) == meant([("clicksend", "778", "2")])
 
 
@@ -506,7 +501,7 @@ def test_equal_rows_of_one_file(
         assert "row 2 (line 3) and row 1 (line 2)" in refused(ended, reason)
         assert sandbox.arrivals() == []
         return
-    assert (ended.code, counts(ended)) == (0, {"credited": 2})
+    assert (ended.code, ended.counts) == (0, {"credited": 2})
     assert executed(sandbox) == meant(rows)
 
 
@@ -522,7 +517,7 @@ def test_a_batch_keeps_its_lanes(shop: CommandLine, sandbox: Sandbox) -> None:
         assert "--accept-profile clicksend" in said
     assert other.arrivals() == []
     ended = run(shop, path, "--accept-profile", "clicksend")
-    assert (ended.code, counts(ended)) == (0, {"credited": 3})
+    assert (ended.code, ended.counts) == (0, {"credited": 3})
     assert (len(sandbox.book()), len(other.book())) == (1, 2)
 
 

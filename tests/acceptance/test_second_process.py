@@ -21,7 +21,7 @@ def sending(shop: CommandLine, sandbox: Sandbox) -> Iterator[Running]:
 
 def assert_refused(ended: Ended, holder: Running) -> None:
     """Exit 2, naming the pid, the command and the start of the process that has the ledger."""
-    assert (ended.code, ended.json["error"]["reason"]) == (2, "ledger_held"), ended
+    assert ended.refusal == (2, "ledger_held"), ended
     message = ended.json["error"]["message"]
     assert f"process {holder.pid} (run " in message
     assert "batch.csv" in message
@@ -70,7 +70,7 @@ def test_a_hard_link_is_refused(sending: Running, shop: CommandLine, sandbox: Sa
     and would be sent again."""
     sending.kill()
     ended = shop("resume", "march", "--yes", "--json", "--ledger", link(shop, "hard"))
-    assert (ended.code, ended.json["error"]["reason"]) == (2, "ledger_linked"), ended
+    assert ended.refusal == (2, "ledger_linked"), ended
     assert len(sandbox.arrivals()) == 8
 
 

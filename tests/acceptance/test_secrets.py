@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from answering_server import Asked, Said, answering_server
 from command_line import CommandLine, Sandbox, wait_for
 from plugins import broken_in, install
-from raw_server import Asked, Said, raw_server
 from terminal import terminal
 
 KEYS = {
@@ -133,7 +133,7 @@ def test_a_server_that_quotes_the_request(
     preflight: tuple[str, ...], log: str, cli: CommandLine, sandbox: Sandbox
 ) -> None:
     """A refusal that repeats key and body is shown and kept without them."""
-    with raw_server(echo) as server:
+    with answering_server(echo) as server:
         url = {"base_url": server.url}
         cli.configure(sandbox.address, "shop", clicksend=url, fastmessage=url, tables=FAR)
         cli.env.update({name: value for name, value in KEYS.items() if "__ODD__" not in name})
@@ -158,7 +158,7 @@ def test_an_adapter_that_raises(
 ) -> None:
     """A defect: exit 70 and its place, without the secret in its message. What was claimed is in doubt."""
     install(cli, "broken", broken_in(where))
-    with raw_server(lambda asked: Said(200, b"{}")) as server:
+    with answering_server(lambda asked: Said(200, b"{}")) as server:
         odd = f'[providers.odd]\nkind = "broken"\nbase_url = "{server.url}"\nrate = "none"\n'
         cli.configure(sandbox.address, sandbox.login, tables=odd)
         cli.env["BATCHCREDIT_PROVIDERS__ODD__TOKEN"] = "Marked-5-token"
@@ -202,7 +202,7 @@ def test_a_settings_file_that_others_can_read(shop: CommandLine) -> None:
     settings.chmod(0o644)
     path = shop.write("batch.csv", ROWS)
     ended = shop("run", path, "--yes", "--json", "-vv")
-    assert (ended.code, ended.json["error"]["reason"]) == (2, "settings")
+    assert ended.refusal == (2, "settings")
     assert "Marked" not in ended.stdout + ended.stderr
     settings.chmod(0o600)
     assert shop("check", path, "--json").code == 0

@@ -20,11 +20,6 @@ from batchcredit.ledger import registry
 ROWS = [("clicksend", number, f"{number}.50", "USD", f"r{number}") for number in range(1, 9)]
 
 
-def refused(ended: Ended) -> tuple[int, str]:
-    """The exit code and the reason of a command that did not go through."""
-    return ended.code, ended.json["error"]["reason"]
-
-
 # the results
 
 
@@ -44,7 +39,7 @@ def test_a_results_folder_that_disappears(folder: Path, shop: CommandLine, sandb
     running = shop.start("run", path, "--yes", "--json", "--batch", "march", "--out", "out/batch.results.csv")
     wait_for(lambda: running.has_ended or len(sandbox.arrivals()) == 8)
     folder.rename(folder.parent / "away")
-    assert refused(running.end()) == (5, "out_unwritable")
+    assert running.end().refusal == (5, "out_unwritable")
     assert shop("results", "march", "--json").code == 2  # its folder is still away
     rebuilt = shop("results", "march", "--out", "batch.results.csv", "--json")
     assert rebuilt.code == 0, rebuilt
@@ -84,7 +79,7 @@ def test_a_disk_that_is_full_when_results_are_written(shop: CommandLine, sandbox
     before = (shop.folder / "batch.results.csv").read_bytes()
 
     ended = limited(shop, len(before) // 2, "resume", "march", "--yes", "--json", *out)
-    assert refused(ended) == (5, "disk_full"), ended
+    assert ended.refusal == (5, "disk_full"), ended
     assert "batchcredit results" in ended.stderr
     assert (shop.folder / "batch.results.csv").read_bytes() == before
     assert list(shop.folder.glob(".*.part")) == []
@@ -126,7 +121,7 @@ def test_a_folder_that_cannot_be_written(shop: CommandLine, sandbox: Sandbox) ->
         locked.mkdir(mode=0o500)
         out = locked / "batch.results.csv"
     ended = shop("run", path, "--yes", "--json", "--out", out)
-    assert refused(ended) == (2, "out_unwritable"), ended
+    assert ended.refusal == (2, "out_unwritable"), ended
     assert "--out" in ended.stderr
     assert sandbox.arrivals() == []
 
@@ -153,7 +148,7 @@ def test_out_overwrites_nothing(out: str, reason: str, shop: CommandLine, sandbo
     (shop.folder / "empty.csv").touch()
     before = {file.name: file.read_bytes() for file in shop.folder.iterdir() if file.is_file()}
     ended = shop("run", path, "--yes", "--json", "--out", out)
-    assert refused(ended) == (2, reason), ended
+    assert ended.refusal == (2, reason), ended
     assert {file.name: file.read_bytes() for file in shop.folder.iterdir() if file.is_file()} == before
     assert sandbox.arrivals() == []
     assert shop("show", "--json").json["batches"] == []
@@ -167,7 +162,7 @@ def test_results_of_another_ledger_are_in_the_way(shop: CommandLine, sandbox: Sa
     owner = shop.results()[0]["transfer_id"].split("-")[1]
     other = ("--ledger", f"sqlite:///{shop.home / 'other.db'}")
     ended = shop("run", path, "--yes", "--json", *out, *other)
-    assert refused(ended) == (2, "other_ledger"), ended
+    assert ended.refusal == (2, "other_ledger"), ended
     for known in (owner, host.user(), host.name()):
         assert known in ended.json["error"]["message"]
     assert len(sandbox.arrivals()) == 8
@@ -187,8 +182,8 @@ def test_a_database_that_is_no_ledger(shop: CommandLine, sandbox: Sandbox) -> No
         connection.execute("CREATE TABLE recipes (name TEXT)")
     connection.close()
     before = shop.ledger.read_bytes()
-    assert refused(use(shop)) == (2, "ledger_foreign")
-    assert refused(shop("show", "--json")) == (2, "ledger_foreign")
+    assert use(shop).refusal == (2, "ledger_foreign")
+    assert shop("show", "--json").refusal == (2, "ledger_foreign")
     assert shop.ledger.read_bytes() == before
     assert sandbox.arrivals() == []
 
@@ -197,7 +192,7 @@ def test_a_file_that_is_no_database(shop: CommandLine, sandbox: Sandbox) -> None
     """A file that is not even a database is refused and left as it is."""
     shop.ledger.write_text("not a database, but a letter to somebody\n" * 100)
     before = shop.ledger.read_bytes()
-    assert refused(use(shop)) == (5, "ledger_damaged")
+    assert use(shop).refusal == (5, "ledger_damaged")
     assert shop.ledger.read_bytes() == before
     assert sandbox.arrivals() == []
 
@@ -209,7 +204,7 @@ def test_a_ledger_that_is_newer_than_we_are(shop: CommandLine, sandbox: Sandbox)
     connection.execute("PRAGMA user_version = 99")
     connection.close()
     for ended in (use(shop), shop("show", "--json")):
-        assert refused(ended) == (2, "ledger_newer"), ended
+        assert ended.refusal == (2, "ledger_newer"), ended
         assert "upgrade" in ended.json["error"]["cure"]
     assert len(sandbox.arrivals()) == 8
 
@@ -226,7 +221,7 @@ def test_a_ledger_that_is_read_only(shop: CommandLine, sandbox: Sandbox) -> None
         shop.ledger.chmod(0o400)
     try:
         ended = shop("run", "other.csv", "--yes", "--json")
-        assert refused(ended) == (5, "ledger_unusable"), ended
+        assert ended.refusal == (5, "ledger_unusable"), ended
     finally:
         subprocess.run(["chattr", "-i", str(shop.ledger)], check=False, capture_output=True)
     assert len(sandbox.arrivals()) == 8
@@ -254,7 +249,7 @@ def test_a_ledger_in_a_place_that_cannot_be(shop: CommandLine) -> None:
     """A ledger below a file, or a URL that is none, is refused with what to write instead."""
     shop.write("batch.csv", ROWS)
     below = f"sqlite:///{shop.folder / 'batch.csv' / 'ledger.db'}"
-    assert refused(shop("run", "batch.csv", "--yes", "--json", "--ledger", below)) == (5, "ledger_unusable")
+    assert shop("run", "batch.csv", "--yes", "--json", "--ledger", below).refusal == (5, "ledger_unusable")
     ended = shop("run", "batch.csv", "--yes", "--json", "--ledger", "ledger.db")
     assert ended.code == 2
     assert "sqlite:///" in ended.stderr

@@ -24,13 +24,14 @@ def test_the_table_of_states_is_the_table_of_moves() -> None:
 def test_every_module_is_on_the_map() -> None:
     """The folder listing has each module once, below its folder, and none that is gone."""
     listed: set[str] = set()
-    folder = ""
+    folders: list[str] = []
     for line in TEXT.partition("\nbatchcredit/\n")[2].partition("```")[0].splitlines():
-        name = line.split()[0]
-        if name.endswith("/") and line.startswith("  ") and not line.startswith("    "):
-            folder = name
+        name, depth = line.split()[0], (len(line) - len(line.lstrip())) // 2 - 1
+        del folders[depth:]
+        if name.endswith("/"):
+            folders.append(name)
         elif name.endswith(".py"):
-            listed.add(folder + name if line.startswith("    ") else name)
+            listed.add("".join((*folders, name)))
     modules = (path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
     assert listed == {name for name in modules if not name.endswith("__init__.py")}
 

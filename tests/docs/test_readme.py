@@ -75,6 +75,7 @@ def test_the_defaults_of_settings_are_told_truly() -> None:
         "rate": f"`{ClickSend.default_rate}`; Fast Message `{FastMessage.default_rate}`",
         "concurrency": f"`{ClickSend.default_concurrency}`; Fast Message `{FastMessage.default_concurrency}`",
         "ca_file": "the system's authorities",
+        "transport": "`direct`; with a proxy `httpx`",
         "api_key": "from the environment",
         "apikey": "from the environment",
     }

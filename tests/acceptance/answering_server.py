@@ -1,4 +1,4 @@
-"""A small HTTP server on loopback that answers as a test says, for what the sandbox does not play."""
+"""An HTTP server on loopback that gives whole answers, as a test says, for what the sandbox does not play."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ class Said(NamedTuple):
 Answers = Callable[[Asked], Said]
 
 
-class RawServer(ThreadingHTTPServer):
+class AnsweringServer(ThreadingHTTPServer):
     """Keeps what it was asked in `asked`, in order."""
 
     daemon_threads = True
@@ -44,7 +44,7 @@ class RawServer(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: RawServer
+    server: AnsweringServer
 
     def _answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
@@ -65,9 +65,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def raw_server(answers: Answers) -> Iterator[RawServer]:
+def answering_server(answers: Answers) -> Iterator[AnsweringServer]:
     """A server until the context ends."""
-    server = RawServer(answers)
+    server = AnsweringServer(answers)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:
