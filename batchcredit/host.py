@@ -11,12 +11,14 @@ import getpass
 import os
 import re
 import resource
+import select
 import signal
 import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TextIO
 
 #: Where a lock or a write-ahead log can't be trusted (sqlite.org/wal.html).
 NETWORK_FILE_SYSTEMS = frozenset(
@@ -146,6 +148,15 @@ def interrupted_by_stop_signals() -> Iterator[None]:
     if _deaf:  # the process has told its outcome and only has to end
         for number in _STOP_SIGNALS:
             signal.signal(number, signal.SIG_IGN)
+
+
+def wait_until_readable(stream: TextIO) -> None:
+    """Return when a line can be read from a terminal; a signal is noticed within 0.2 s.
+
+    A plain read would miss until Enter one that comes just before it sleeps, or that another thread is given.
+    """
+    while not select.select([stream], [], [], 0.2)[0]:
+        pass
 
 
 def deafen() -> None:

@@ -2,10 +2,13 @@
 
 import asyncio
 import os
+import pty
+import select
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -246,3 +249,27 @@ os.kill(os.getpid(), signal.SIGTERM)
 sys.exit(4)
 """
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 4
+
+
+def test_a_signal_that_wakes_no_read_is_noticed() -> None:
+    """One that another thread is given, or that comes just before a read, does not end that read; the wait
+    for a line notices it all the same."""
+    controller, terminal = pty.openpty()
+
+    def strike_and_press_enter_much_later() -> None:
+        time.sleep(0.3)
+        signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+        if not noticed.wait(5):
+            os.write(controller, b"\n")
+
+    noticed = threading.Event()
+    thread = threading.Thread(target=strike_and_press_enter_much_later)
+    with os.fdopen(terminal) as stream, host.interrupted_by_stop_signals():
+        thread.start()
+        with pytest.raises(KeyboardInterrupt):
+            host.wait_until_readable(stream)
+        in_time = not select.select([terminal], [], [], 0)[0]
+        noticed.set()
+        thread.join()
+    os.close(controller)
+    assert in_time

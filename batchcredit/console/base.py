@@ -45,6 +45,7 @@ def asked(question: str) -> str:
     with host.interrupted_by_stop_signals():  # an event loop's handlers wait for an await, and so for Enter
         sys.stderr.write(question)
         sys.stderr.flush()
+        host.wait_until_readable(sys.stdin)
         return sys.stdin.readline().strip()
 
 
