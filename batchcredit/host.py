@@ -38,6 +38,11 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def utc_now() -> datetime.datetime:
+    """The same moment as a date."""
+    return datetime.datetime.fromtimestamp(now_ms() / 1000, datetime.UTC)
+
+
 def iso(ms: int) -> str:
     """A moment as people and programs read it: ISO 8601, UTC, to the millisecond."""
     moment = datetime.datetime.fromtimestamp(ms / 1000, datetime.UTC)

@@ -5,7 +5,6 @@ request at once, then the durable ending. So a crash costs at most as many rows 
 flight.
 """
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -67,10 +66,10 @@ class Delivery:
             job.held = True
             self.lane.held()
             return None
-        started = time.monotonic()
+        started = now()
         exchange = line if isinstance(line, Exchange) else await self._send(line, job, claimed.boot_s)
         judged = stale() if exchange.withheld else judge(self.lane.provider, job.transfer, exchange)
-        duration_ms = round((time.monotonic() - started) * 1000)
+        duration_ms = round((now() - started) * 1000)
         return await self._settle(job, exchange, judged, duration_ms)
 
     async def _claim(self, line: Line | Exchange, job: Job) -> Claimed | NotClaimed:

@@ -5,7 +5,6 @@ Everything here happens in one event loop and without waiting, except `admit`.
 
 import random
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from enum import StrEnum
 
 import anyio
@@ -204,7 +203,7 @@ class Lane:
         assert exchange.answer is not None
         if self.paused_until <= now():
             self._pauses += 1  # else it left together with the request that asked for the pause at hand
-        wait_s = pause_s(exchange.answer.headers, max(0, self._pauses - 1), datetime.now(UTC))
+        wait_s = pause_s(exchange.answer.headers, max(0, self._pauses - 1), host.utc_now())
         if wait_s > self.policy.max_pause_s:
             self._halt(
                 "rate_limited", f"the provider asks for a pause of {wait_s:.0f} s, more than max_pause"

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TypeVar
 
 import anyio
 
+from batchcredit import host
 from batchcredit.engine.backoff import pause_s
 from batchcredit.engine.lane import Lane
 from batchcredit.engine.wire.base import Exchange
@@ -82,7 +82,7 @@ async def _asked(lane: Lane, request: Request, read: Callable[[Answer], T | Refu
             return _not_answered(exchange, lane)
         if exchange.answer.status != 429:
             return read(exchange.answer)
-        wait_s = pause_s(exchange.answer.headers, pauses, datetime.now(UTC))
+        wait_s = pause_s(exchange.answer.headers, pauses, host.utc_now())
         if wait_s > lane.policy.max_pause_s:
             break
         await anyio.sleep(wait_s)

@@ -1,6 +1,5 @@
 """The rows of one batch on their way: first rows, the rest, signals, and what is written down at the end."""
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ import anyio
 
 from batchcredit.engine.judgement import Judged
 from batchcredit.engine.lane import Lane
+from batchcredit.engine.loop import now
 from batchcredit.engine.pipeline import Pipeline
 from batchcredit.engine.queue import Budget, Job
 from batchcredit.errors import BatchcreditError
@@ -169,7 +169,7 @@ class Sending:
         self, budgets: Sequence[Budget], listener: Callable[[Lane, Job, Judged, int], None] | None
     ) -> None:
         self._stop.scope = anyio.CancelScope()
-        started = time.monotonic()
+        started = now()
         with self._stop.scope:
             async with open_journal(self._ledger) as journal, anyio.create_task_group() as tasks:
                 pipeline = Pipeline(self._batch.id, self._lanes, journal, listener)
@@ -180,7 +180,7 @@ class Sending:
                 await pipeline.run(budgets)
                 tasks.cancel_scope.cancel()
         self._attendant.progress(self._lanes)  # the last rows ended since the last tick
-        self.seconds += time.monotonic() - started
+        self.seconds += now() - started
         self._attendant.progress_ends()
 
     async def _show_progress(self) -> None:

@@ -5,13 +5,13 @@ and the whole answer if there is one.
 """
 
 import ssl
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from batchcredit.engine.loop import now
 from batchcredit.errors import RefusedError
 from batchcredit.providers.base import Answer, Request
 
@@ -89,11 +89,11 @@ class Wire(ABC):
 
     async def exchange(self, request: Request, timeout_s: float, departs: Departs = at_once) -> Exchange:
         """An exchange on any line, within `timeout_s` for all of it. Raises nothing of its own."""
-        started = time.monotonic()
+        started = now()
         line = await self.line(timeout_s)
         if isinstance(line, Exchange):
             return line
-        return await line.exchange(request, timeout_s - (time.monotonic() - started), departs)
+        return await line.exchange(request, timeout_s - (now() - started), departs)
 
 
 class DialsLate(Wire, Line):
