@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 from typing import TextIO
 
 #: Where a lock or a write-ahead log can't be trusted (sqlite.org/wal.html).
@@ -128,17 +129,12 @@ def sync_folder(folder: Path) -> None:
 def on_stop_signals(call: Callable[[], None]) -> Iterator[None]:
     """Within the running event loop, SIGINT and SIGTERM call `call` instead of ending the process.
 
-    The loop calls it, so what does not wait is not disturbed.
+    The loop calls it, so what does not wait is not disturbed. The loop's own way to handle signals is not
+    used: when it is taken back, a signal would end the process for a moment.
     """
     loop = asyncio.get_running_loop()
-    with _kept_handlers():
-        for number in _STOP_SIGNALS:
-            loop.add_signal_handler(number, call)
-        try:
-            yield
-        finally:
-            for number in _STOP_SIGNALS:
-                loop.remove_signal_handler(number)
+    with _handling(lambda *_: loop.call_soon_threadsafe(call)):
+        yield
 
 
 @contextlib.contextmanager
@@ -146,13 +142,8 @@ def interrupted_by_stop_signals() -> Iterator[None]:
     """SIGINT and SIGTERM raise KeyboardInterrupt at once, in an event loop too, whose own handler would wait
     for the next await while a person is asked or a large file is read. Not after `deafen`."""
     _deaf.clear()
-    with _kept_handlers():
-        for number in _STOP_SIGNALS:
-            signal.signal(number, _interrupt)
+    with _handling(_interrupt):
         yield
-    if _deaf:  # the process has told its outcome and only has to end
-        for number in _STOP_SIGNALS:
-            signal.signal(number, signal.SIG_IGN)
 
 
 def wait_until_readable(stream: TextIO) -> None:
@@ -173,13 +164,15 @@ _deaf: list[bool] = []
 
 
 @contextlib.contextmanager
-def _kept_handlers() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in _STOP_SIGNALS}
+def _handling(handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
+    """From one handler to the other and back without a moment in between that has none."""
+    before = {number: signal.signal(number, handler) for number in _STOP_SIGNALS}
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, kept in before.items():
+            # once it has told its outcome the process only has to end
+            signal.signal(number, signal.SIG_IGN if _deaf else kept)
 
 
 def _interrupt(*_: object) -> None:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -249,6 +250,34 @@ os.kill(os.getpid(), signal.SIGTERM)
 sys.exit(4)
 """
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 4
+
+
+def test_no_moment_without_a_handler(monkeypatch: pytest.MonkeyPatch, handlers: None) -> None:
+    """From the first handler until the outcome is told, no signal meets the system's own end of a process."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    installed: list[object] = []
+    install = signal.signal
+
+    def noting(number: int, handler: Any) -> Any:
+        installed.append(handler)
+        return install(number, handler)
+
+    async def within() -> None:
+        with host.on_stop_signals(lambda: None):
+            await asyncio.sleep(0)
+        host.deafen()
+
+    monkeypatch.setattr(signal, "signal", noting)
+    with host.interrupted_by_stop_signals():
+        asyncio.run(within())
+    assert len(installed) >= 6
+    assert signal.SIG_DFL not in installed
+    assert installed[-1] == signal.SIG_IGN
+    monkeypatch.undo()
+    with host.interrupted_by_stop_signals():
+        pass  # hears again what was not to be heard any more
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, before[number])
 
 
 def test_a_signal_that_wakes_no_read_is_noticed() -> None:
