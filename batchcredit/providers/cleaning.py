@@ -27,13 +27,22 @@ _PRIVATE = re.compile(f"{_MAIL}|{_PHONE}|{_KEY}")
 _PLAIN = re.compile(r"(?:[A-Za-z0-9.,:;!?'()/_-]{1,19} )*[A-Za-z0-9.,:;!?'()/_-]{0,19}")
 
 
-@lru_cache(maxsize=256)  # most answers of a batch say the same
 def cleaned(text: str, secrets: tuple[str, ...]) -> str:
     """`text` on one line of at most 300 characters, without `secrets` and what looks private.
 
     Removed are mail addresses, phone numbers with +, anything of the shape of an API key, and all that
     steers a terminal or the direction of reading. Names of people can not be told from other words.
     """
+    # a longer text is not remembered: a hostile server would fill the memory with them
+    return _remembered(text, secrets) if len(text) <= MESSAGE_CHARS else _cleaned(text, secrets)
+
+
+@lru_cache(maxsize=256)  # most answers of a batch say the same
+def _remembered(text: str, secrets: tuple[str, ...]) -> str:
+    return _cleaned(text, secrets)
+
+
+def _cleaned(text: str, secrets: tuple[str, ...]) -> str:
     known = _any_of(secrets)
     if len(text) <= MESSAGE_CHARS and _PLAIN.fullmatch(text):
         return known.sub(_REMOVED, text).strip()[:MESSAGE_CHARS]

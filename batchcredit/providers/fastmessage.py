@@ -194,8 +194,8 @@ def _credited(status: int, said: _Said, message: str) -> Judgement:
 def _adds_up(before: Decimal, units: Decimal, after: Decimal) -> bool:
     """Whether the balance grew by `units`, at the coarsest precision printed, which may be rounded or cut."""
     grown = EXACT.subtract(after, before)
-    if units <= 0 or grown == units:
-        return units > 0
+    if units <= 0 or grown < 0:  # cut to their coarsest digit, a loss and a gain may look the same
+        return False
     step = max((before, units, after), key=_exponent)
     return any(
         grown.quantize(step, rounding, EXACT) == units.quantize(step, rounding, EXACT)
