@@ -1,10 +1,11 @@
-"""The machine: clocks, signals, the lock on a file, who and where we are.
+"""The machine: clocks, signals, memory, the lock on a file, who and where we are.
 
 Everything that would differ on another operating system stands here.
 """
 
 import asyncio
 import contextlib
+import ctypes
 import datetime
 import fcntl
 import getpass
@@ -29,6 +30,8 @@ NETWORK_FILE_SYSTEMS = frozenset(
 )
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+_PR_SET_DUMPABLE = 4  # linux/prctl.h
 
 MOUNTS = Path("/proc/self/mounts")
 STATUS = Path("/proc/self/status")
@@ -105,6 +108,16 @@ def peak_memory_bytes(status: Path = STATUS) -> int:
         return int(found[1]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def keep_secrets_in() -> None:
+    """Let no core dump hold the secrets of this program, no log of TLS keys be written, and, on Linux, no
+    other program of the same user read its memory: only root can look in then."""
+    os.environ.pop("SSLKEYLOGFILE", None)  # with it whoever listens can read; Python's ssl heeds it
+    _, most = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, most))
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def lock(descriptor: int) -> bool:
