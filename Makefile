@@ -1,5 +1,7 @@
 # make demo   the main job, against both simulated providers on this machine
 # make test   everything that has to pass
+# make torture    kill -9, stops and freezes in the thick of it, about ten minutes; ROUNDS=16 SEED=
+# make soak-real  one run for an hour, whose memory, descriptors and threads have to stay flat; MINUTES=60
 # make bench  what it takes, beside peers measured in the same run; ARGS=--quick for a few minutes
 # make bench-peers  the two peers that bring much with them, Apache Beam and Newman, in folders of their own
 PYTHON ?= python3
@@ -7,7 +9,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 BENCH_READY := .venv/.bench-ready
 
-.PHONY: demo test lint unit bench bench-peers clean
+.PHONY: demo test lint unit torture soak-real bench bench-peers clean
 
 demo: $(READY)
 	@$(BIN)/python samples/demo.py
@@ -22,6 +24,12 @@ lint: $(READY)
 
 unit: $(READY)
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal
+
+torture: $(READY)
+	TORTURE_ROUNDS=$(ROUNDS) TORTURE_SEED=$(SEED) $(BIN)/python -m pytest -q -m torture tests/torture/test_torture.py
+
+soak-real: $(READY)
+	SOAK_MINUTES=$(MINUTES) $(BIN)/python -m pytest -q -m torture tests/torture/test_soak.py
 
 bench: $(BENCH_READY)
 	$(BIN)/python -m benchmarks $(ARGS)

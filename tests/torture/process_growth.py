@@ -1,0 +1,58 @@
+"""What a process holds while it runs, sampled, and whether that grows."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+#: The first part of the samples, in which caches fill and connections are made, says nothing.
+WARM_UP = 0.1
+
+#: What one quarter may have more than another without being called growth: the noise of a quiet process.
+SLACK = {"rss_kib": 4096, "descriptors": 2, "threads": 0}
+GROWTH = 1.02
+
+
+class Sample(NamedTuple):
+    seconds: float
+    rss_kib: int
+    descriptors: int
+    threads: int
+
+
+def sample(pid: int, seconds: float) -> Sample:
+    """How a process stands now; Linux only. Raises OSError when it is gone."""
+    process = Path(f"/proc/{pid}")
+    status = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
+    descriptors = process / "fd"
+    # its size is their number since Linux 6.2; only root may list those of a process that keeps secrets in
+    number = descriptors.stat().st_size or len(list(descriptors.iterdir()))
+    return Sample(seconds, int(status["VmRSS"].split()[0]), number, int(status["Threads"]))
+
+
+def growth(samples: Sequence[Sample]) -> list[str]:
+    """What the median of the last quarter has more than that of the first one after the warm-up."""
+    warm = samples[int(len(samples) * WARM_UP) :]
+    quarter = len(warm) // 4
+    assert quarter, f"{len(samples)} samples say nothing"
+    first, last = middle(warm[:quarter]), middle(warm[-quarter:])
+    return [
+        f"{name} grew from {getattr(first, name)} to {getattr(last, name)}"
+        for name, slack in SLACK.items()
+        if getattr(last, name) > getattr(first, name) * GROWTH + slack
+    ]
+
+
+def middle(samples: Sequence[Sample]) -> Sample:
+    """The median of each."""
+    return Sample(samples[0].seconds, *(round(median(each)) for each in list(zip(*samples, strict=True))[1:]))
+
+
+def table(samples: Sequence[Sample], lines: int = 12) -> str:
+    """Medians of so many parts."""
+    size = max(1, -(-len(samples) // lines))
+    parts = [middle(samples[start : start + size]) for start in range(0, len(samples), size)]
+    head = f"{'from s':>8}{'RSS MiB':>10}{'descriptors':>13}{'threads':>9}"
+    return "\n".join(
+        [head, *(f"{p.seconds:8.0f}{p.rss_kib / 1024:10.1f}{p.descriptors:13}{p.threads:9}" for p in parts)]
+    )
