@@ -1,5 +1,6 @@
 """The faults of one settings file, gathered and told at once, without a value that could be a secret."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -11,6 +12,9 @@ from batchcredit.settings.values import nearest
 
 _SHOWN = 50
 
+#: Words with a short number behind each: `kenya_2`, `max_total`, USD.
+_WORDS = re.compile(r"[A-Za-z]{1,24}[0-9]{0,4}([_-]([A-Za-z]{1,24}[0-9]{0,4}|[0-9]{1,4})){0,5}|[0-9]{1,4}")
+
 
 @dataclass(slots=True)
 class Faults:
@@ -21,7 +25,7 @@ class Faults:
 
     def add(self, place: Place, what: str) -> None:
         """One fault; `what` ends in its cure."""
-        self.lines.append(f"{self.sources.origin(place)}: {'.'.join(place)}: {what}")
+        self.lines.append(f"{self.sources.origin(place)}: {'.'.join(map(_shown, place))}: {what}")
 
     def add_unknown(self, place: Place, known: Iterable[str]) -> None:
         """A key that nothing reads, with the one that was likely meant."""
@@ -52,6 +56,11 @@ class Faults:
             reason="settings",
             cure="mend what is named above, then run the same command again",
         )
+
+
+def _shown(key: str) -> str:
+    """A key that looks like words; any other may be a secret that slipped into the place of a key."""
+    return key if _WORDS.fullmatch(key) else "***"
 
 
 def sentence(kind: str, message: str) -> str:

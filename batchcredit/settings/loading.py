@@ -21,7 +21,7 @@ from batchcredit.providers.base import Provider
 from batchcredit.settings.faults import Faults
 from batchcredit.settings.keys import LimitKeys, ProfileKeys, ReconcileKeys, TopKeys
 from batchcredit.settings.profile import Profile, plain, secret_keys, told, without_secrets
-from batchcredit.settings.sources import Place, gathered
+from batchcredit.settings.sources import Place, changeable_by_all, gathered
 from batchcredit.settings.values import is_loopback, nearest
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
@@ -241,6 +241,8 @@ def _check_ca_file(place: Place, ca_file: Path | None, faults: Faults, cwd: Path
     path = cwd / ca_file.expanduser() if ca_file else None
     if path and not (path.is_file() and os.access(path, os.R_OK)):
         faults.add(place, f"{path} can not be read: name a file of certificates")
+    elif path and changeable_by_all(path.stat().st_mode):
+        faults.add(place, f"every user of this machine can change {path}: chmod o-w {path}")
 
 
 def _login(adapter: type[Provider], base_url: str, own: Mapping[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """Where settings come from: the command line, the environment, one TOML file. And who set which key."""
 
 import os
+import re
 import stat
 import tomllib
 from collections.abc import Mapping
@@ -19,6 +20,9 @@ PREFIX = "BATCHCREDIT_"
 _CONFIG = f"{PREFIX}CONFIG"
 _FILE_NAME = "batchcredit.toml"
 _FILE_BYTES = 1 << 20
+
+#: Where tomllib quotes a key, in whose place a secret may have slipped.
+_QUOTED_KEY = re.compile(r"""\((['"]).*\1,?\)|(?<=key )['"].*['"](?= \(at )""")
 
 #: The keys from the top of the tree down to one value.
 Place = tuple[str, ...]
@@ -80,32 +84,44 @@ def is_set(tree: object, place: Place) -> bool:
 
 def gathered(config: Path | None, ledger: str | None, environ: Mapping[str, str], cwd: Path) -> Sources:
     """Read all layers. Raises RefusedError where the file can't be read, or is no TOML."""
-    path = _file(config, environ, cwd)
-    toml, open_to_others = _read(path) if path else ({}, False)
+    named = config or (Path(environ[_CONFIG]) if environ.get(_CONFIG) else None)
+    path = cwd / named.expanduser() if named else _found(cwd)
+    toml, open_to_others = _read(path, was_named=bool(named)) if path else ({}, False)
     environment, variables = _environment(environ)
     given = {} if ledger is None else {"ledger": ledger}
     return Sources(given, environment, _guarded(toml), variables, path, open_to_others)
 
 
-def _file(config: Path | None, environ: Mapping[str, str], cwd: Path) -> Path | None:
-    named = config or (Path(environ[_CONFIG]) if environ.get(_CONFIG) else None)
-    if named is not None:
-        return cwd / named.expanduser()
+def _found(cwd: Path) -> Path | None:
     usual = (cwd / _FILE_NAME, platformdirs.user_config_path("batchcredit") / _FILE_NAME)
     return next((path for path in usual if path.exists()), None)
 
 
-def _read(path: Path) -> tuple[dict[str, Any], bool]:
+def _read(path: Path, *, was_named: bool) -> tuple[dict[str, Any], bool]:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe would wait for its writer for ever
         with os.fdopen(descriptor, "rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            content = file.read(_FILE_BYTES + 1) if stat.S_ISREG(mode) else None
+            status = os.fstat(file.fileno())
+            content = file.read(_FILE_BYTES + 1) if stat.S_ISREG(status.st_mode) else None
     except OSError as error:
         raise _refused(f"{path}: the settings can not be read: {error.strerror}", "mend --config") from None
     if content is None or len(content) > _FILE_BYTES:
         raise _refused(f"{path}: it is no regular file of at most 1 MiB", "name a settings file")
-    return _parsed(path, content), readable_by_others(mode)
+    _refuse_strangers(path, status, was_named=was_named)
+    return _parsed(path, content), readable_by_others(status.st_mode)
+
+
+def _refuse_strangers(path: Path, status: os.stat_result, *, was_named: bool) -> None:
+    """Whoever can say where requests go, or whom to trust, is given the secrets of the environment."""
+    if changeable_by_all(status.st_mode):
+        raise _refused(f"{path}: every user of this machine can change it", f"chmod o-w {path}")
+    if not was_named and status.st_uid not in (0, os.geteuid()):
+        raise _refused(f"{path}: it belongs to another user", f"if you trust it: --config {path}")
+
+
+def changeable_by_all(mode: int) -> bool:
+    """Whether any user may write to a file of this `st_mode`, on systems that have such modes."""
+    return os.name == "posix" and bool(mode & stat.S_IWOTH)
 
 
 def _parsed(path: Path, content: bytes) -> dict[str, Any]:
@@ -116,7 +132,7 @@ def _parsed(path: Path, content: bytes) -> dict[str, Any]:
         line = content[: error.start].count(b"\n") + 1
         problem = f"it is not UTF-8 (at line {line})"
     except tomllib.TOMLDecodeError as error:
-        problem = f"it is no TOML: {error}"
+        problem = f"it is no TOML: {_QUOTED_KEY.sub('***', str(error))}"
     except RecursionError:
         problem = "it is no TOML of ours: its tables or lists are nested too deep"
     raise _refused(f"{path}: {problem}", "mend that line")
