@@ -78,6 +78,8 @@ CASES: dict[str, Case] = {
     "zipped": Case(says(sized(ZIPPED, "Content-Encoding: gzip")), "", 200, ZIPPED),
     "last_answer": Case(says(sized(BODY, "Connection: close"), then="close"), status=200),
     "last_answer_open": Case(says(sized(BODY, "Connection: close")), status=200),
+    "http_20": Case(says(b"HTTP/2.0" + OK[8:]), "lost_answer"),
+    "http_00": Case(says(b"HTTP/0.0" + OK[8:]), "lost_answer"),
     "http_10": Case(says(TO_THE_END + BODY, then="close"), status=200),
     "http_10_sized": Case(says(b"HTTP/1.0 200 OK\r\nContent-Length: 21\r\n\r\n" + BODY), status=200),
     "more_behind": Case(says(OK + b"\r\nand more"), status=200),

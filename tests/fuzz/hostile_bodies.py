@@ -135,12 +135,12 @@ _FRAMES: dict[str, Callable[[str], bytes]] = {
     "twice": lambda text: 2 * text.encode(errors="surrogatepass"),
     "lines": lambda text: b"\n" + text.encode(errors="surrogatepass") + b"\r\n\r\n",
     "nul": lambda text: text.encode(errors="surrogatepass") + b"\x00",
-    "deep": lambda text: b'{"a":' * 100_000 + text.encode(errors="surrogatepass") + b"}" * 100_000,
+    "deep": lambda text: b'{"a":' * 3000 + text.encode(errors="surrogatepass") + b"}" * 3000,
     "deep_inside": lambda text: (
         text.rstrip().removesuffix("}").encode(errors="surrogatepass")
         + b', "more": '
-        + b"[" * 100_000
-        + b"]" * 100_000
+        + b"[" * 3000
+        + b"]" * 3000
         + b"}"
     ),
 }

@@ -43,6 +43,11 @@ _DIALLED = "connection.connect_tcp.complete"
 #: httpcore has no public way to ask what its parser holds.
 _PARSER = attrgetter("stream._httpcore_stream._stream._connection._h11_state")
 
+#: h11 reads any version, as if it were this one.
+_VERSIONS = frozenset({b"HTTP/1.1", b"HTTP/1.0"})
+
+_OTHER_VERSION = Exchange(True, problem="lost_answer", detail="the answer is no HTTP/1.1")
+
 #: What h11 quotes of a request or an answer, which may hold secrets.
 _QUOTED = re.compile(r"[\s:]*(?:bytearray\()?b(['\"]).*", re.DOTALL)
 
@@ -124,6 +129,8 @@ class HttpxWire(DialsLate):
     async def _exchange(self, request: Request, trace: _Trace, timeout_s: float) -> Exchange:
         response = await next(self._pools).handle_async_request(self._outgoing(request, trace, timeout_s))
         try:
+            if response.extensions["http_version"] not in _VERSIONS:
+                return _OTHER_VERSION
             body = await _read(cast("AsyncIterable[bytes]", response.stream))
             whole = not _lasts_to_the_end(request, response) or said_farewell(_tls(response))
             if body is not None and _is_followed(response):
