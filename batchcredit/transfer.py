@@ -1,5 +1,6 @@
 """The words of the domain: a transfer, its states and moves, how an attempt ends, the columns of files."""
 
+import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from enum import StrEnum
@@ -95,6 +96,12 @@ RESULT_COLUMNS = (
     "batch",
     "seal",
 )
+
+#: What a batch may be called: it becomes a file's name.
+BATCH_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+#: Controls, direction marks, line separators and halves of characters: what a name of a file may not hold.
+HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 _TELLING = frozenset({"row", "status", "transfer_id", "batch", "seal"})
 

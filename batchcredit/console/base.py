@@ -43,7 +43,7 @@ def asked(question: str) -> str:
             cure="agree beforehand with --yes",
         )
     with host.interrupted_by_stop_signals():  # an event loop's handlers wait for an await, and so for Enter
-        sys.stderr.write(question)
+        sys.stderr.write(visible(question))
         sys.stderr.flush()
         host.wait_until_readable(sys.stdin)
         return sys.stdin.readline().strip()

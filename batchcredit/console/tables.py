@@ -16,21 +16,24 @@ from batchcredit.sandbox.process import SandboxAddress
 from batchcredit.settings import Settings
 from batchcredit.transfer import STATUS, STATUSES
 
+#: More than any cell that is to be read; an invalid one may be as long as its file.
+_LONGEST = 400
+
 
 def text(*parts: Table | str) -> str:
     """Tables and lines below each other, as wide as they need."""
     out = io.StringIO()
     console = Console(file=out, highlight=False, markup=False, width=160, emoji=False)
     for part in parts:
-        console.print(part, soft_wrap=isinstance(part, str))
+        console.print(visible(part) if isinstance(part, str) else part, soft_wrap=isinstance(part, str))
     return out.getvalue().rstrip("\n")
 
 
 def table(titles: Iterable[str], rows: Iterable[Sequence[str]]) -> Table:
-    """Cells in columns; nothing in them steers a terminal."""
+    """Cells in columns; nothing in them steers a terminal, or fills it."""
     table = Table(*titles, box=None, pad_edge=False)
     for row in rows:
-        table.add_row(*(Text(visible(cell).replace("\n", " ")) for cell in row))
+        table.add_row(*(Text(visible(cell[:_LONGEST]).replace("\n", " ")) for cell in row))
     return table
 
 

@@ -62,7 +62,10 @@ class TerminalConsole(Console):
 
     def note(self, text: str) -> None:
         if self.level > QUIET:
-            self._out.print(Text(visible(text)))
+            self._say(text)
+
+    def _say(self, text: str) -> None:
+        self._out.print(Text(visible(text)))
 
     def warn(self, text: str) -> None:
         self._out.print(Text.assemble(("warning: ", "yellow"), visible(text)))
@@ -71,7 +74,7 @@ class TerminalConsole(Console):
         for word, problem in survey.problems.items():
             self._out.print(Text.assemble((word, "bold red"), f" ({problem.count} {_rows(problem.count)})"))
             for example in problem.examples:
-                self._out.print(Text(f"  {_bad_row(example)}"))
+                self._say(f"  {_bad_row(example)}")
             if problem.count > len(problem.examples):
                 self._out.print(f"  ... and {problem.count - len(problem.examples)} more")
 
@@ -86,10 +89,10 @@ class TerminalConsole(Console):
             Text.assemble((f" {plan.mode} ", style), f" batch {plan.batch} {what}: {plan.rows} rows to send")
         )
         self._out.print(self._lanes(plan))
-        self._out.print(Text(f"ledger   {plan.ledger.url} ({_ledger(plan)})"))
-        self._out.print(Text(f"settings {plan.settings or 'none'}"))
-        self._out.print(Text(f"results  {plan.results}"))
-        self._out.print(Text(f"takes    {in_words(plan.seconds)} at the configured rate"))
+        self._say(f"ledger   {plan.ledger.url} ({_ledger(plan)})")
+        self._say(f"settings {plan.settings or 'none'}")
+        self._say(f"results  {plan.results}")
+        self._say(f"takes    {in_words(plan.seconds)} at the configured rate")
 
     def _lanes(self, plan: Plan) -> Table:
         table = Table(box=None, header_style="dim")
@@ -112,9 +115,7 @@ class TerminalConsole(Console):
 
     def accept_lane(self, profile: str, identity: LaneIdentity, settings: Path | None) -> bool:
         self.warn(f"this ledger has never sent through profile {profile}:")
-        self._out.print(
-            Text(f"  login {identity.login} at {identity.base_url} (from {settings or 'the environment'})")
-        )
+        self._say(f"  login {identity.login} at {identity.base_url} (from {settings or 'the environment'})")
         return agreed("Is this the right account?")
 
     def approve(self, plan: Plan) -> bool:
@@ -138,7 +139,7 @@ class TerminalConsole(Console):
         if self.level >= EVERYTHING or outcome.event is not Event.CREDIT:
             said = f"{outcome.event} {outcome.reason} {outcome.http_status or ''} {outcome.message}"
             row = f"{lane.profile} row {job.transfer.row}"
-            self._out.print(Text(f"{row}: {said} ({duration_ms} ms)"), style="dim")
+            self._out.print(Text(visible(f"{row}: {said} ({duration_ms} ms)")), style="dim")
 
     def progress(self, lanes: Sequence[Lane]) -> None:
         if self.level == QUIET:
@@ -147,7 +148,7 @@ class TerminalConsole(Console):
             self._show_bars(lanes)
         elif time.monotonic() - self._last_s >= EVERY_S:
             self._last_s = time.monotonic()
-            self._out.print(Text("; ".join(map(_line, lanes))))
+            self._say("; ".join(map(_line, lanes)))
 
     def _show_bars(self, lanes: Sequence[Lane]) -> None:
         if self._bars is None:
@@ -190,18 +191,16 @@ class TerminalConsole(Console):
 
     def _show_next(self, summary: Summary) -> None:
         if summary.reasons:
-            self._out.print(Text("reasons: " + _counted(summary.reasons)))
+            self._say("reasons: " + _counted(summary.reasons))
         if summary.speed.rows:
             speed = summary.speed
-            self._out.print(
-                Text(f"{speed.rows} rows in {speed.seconds:.1f} s ({speed.rows / speed.seconds:.0f}/s)")
-            )
+            self._say(f"{speed.rows} rows in {speed.seconds:.1f} s ({speed.rows / speed.seconds:.0f}/s)")
         if summary.results:
-            self._out.print(Text(f"results: {summary.results}"))
+            self._say(f"results: {summary.results}")
         for sentence in _advice(summary):
-            self._out.print(Text(sentence))
+            self._say(sentence)
         if summary.next:
-            self._out.print(Text.assemble("next: ", (spoken(summary.next), "bold")), soft_wrap=True)
+            self._out.print(Text.assemble("next: ", (visible(spoken(summary.next)), "bold")), soft_wrap=True)
 
     def show_error(self, error: BatchcreditError) -> None:
         self._out.print(Text.assemble(("batchcredit: ", "bold red"), visible(str(error))), soft_wrap=True)

@@ -3,6 +3,7 @@
 import codecs
 import gzip
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from batchcredit.reader.table import Block, Table, refused
 _BLOCK_BYTES = 1 << 20
 _SEPARATORS = (",", ";", "\t", "|")
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_SHOWN_NAMES = 10
 _SAVE_AS_UTF8 = "save it again as 'CSV UTF-8'"
 
 
@@ -113,9 +115,9 @@ class CsvTable(Table):
         return record.cells, separator, used, line + count_breaks(text[: record.end])
 
     def _check_names(self, header: list[str]) -> None:
-        twice = sorted({name for name in header if header.count(name) > 1})
+        twice = sorted(name for name, times in Counter(header).items() if times > 1)
         if twice:
-            shown = ", ".join(repr(name) for name in twice)
+            shown = ", ".join(repr(name) for name in twice[:_SHOWN_NAMES])
             raise refused(
                 self.path,
                 f"line 1: the header names a column twice: {shown}",

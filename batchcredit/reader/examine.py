@@ -49,7 +49,7 @@ def examine(
         content=content,
         duplicates=duplicates,
         duplicate_references=references,
-        notes=source.header.notes,
+        notes=(*source.table.notes, *source.header.notes),
     )
 
 

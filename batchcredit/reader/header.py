@@ -1,5 +1,6 @@
 """Which column of the file is which of ours: decided here, by name alone, and never guessed."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,8 +9,8 @@ from batchcredit.reader.rules import ProfileRules, ReadOptions
 from batchcredit.reader.table import refused
 from batchcredit.transfer import INPUT_COLUMNS, RESULT_COLUMNS
 
-#: What we put behind the user's columns in an .invalid.csv; a mended one may be read again.
-INVALID_COLUMNS = ("row", "line", "problem", "column", "cure")
+#: More columns than any batch has; each takes its time in each block.
+MAX_COLUMNS = 1000
 
 
 @dataclass(frozen=True)
@@ -29,20 +30,23 @@ def understand(
 ) -> Header:
     """The columns of `names`. Raises RefusedError where a needed one is missing or a meaning is in doubt."""
     present = list(names)
-    left_out = _invalid_columns(present)
-    reading = _Reading(path, [name for name in present if name not in left_out], options, profiles)
+    _check_number(path, present)
+    reading = _Reading(path, present, options, profiles)
     ours = reading.ours()
     reading.check_nearly(ours)
     reading.check_needed(ours)
     carried = reading.carried()
-    notes = [*reading.notes]
-    if left_out:
-        notes.append(f"columns {', '.join(INVALID_COLUMNS)} of an .invalid.csv file are left out")
-    return Header(ours, carried, tuple(notes))
+    return Header(ours, carried, tuple(reading.notes))
 
 
-def _invalid_columns(names: list[str]) -> tuple[str, ...]:
-    return INVALID_COLUMNS if tuple(names[-len(INVALID_COLUMNS) :]) == INVALID_COLUMNS else ()
+def _check_number(path: Path, names: list[str]) -> None:
+    if len(names) > MAX_COLUMNS:
+        raise refused(
+            path,
+            f"there are {len(names)} columns, and at most {MAX_COLUMNS} are read",
+            "too_many_columns",
+            "leave out those that are not needed; some programs write empty ones behind the last",
+        )
 
 
 class _Reading:
@@ -126,8 +130,7 @@ class _Reading:
         """The file's names -> the names handed on; `--map` may rename what is not ours, too."""
         renamed = {theirs: mine for mine, theirs in self.options.columns.items() if mine not in INPUT_COLUMNS}
         carried = {name: renamed.get(name, name) for name in self.names}
-        new = list(carried.values())
-        for name in new:
+        for name, times in Counter(carried.values()).items():
             if name in RESULT_COLUMNS:
                 raise refused(
                     self.path,
@@ -135,7 +138,7 @@ class _Reading:
                     "results_column",
                     f"rename it, or give --map my_{name}={name}",
                 )
-            if new.count(name) > 1:
+            if times > 1:
                 raise refused(
                     self.path,
                     f"{self.where}two columns would be named {name!r}",

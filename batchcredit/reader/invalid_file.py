@@ -1,20 +1,23 @@
 """The file of all bad rows, for the person who mends them."""
 
 import os
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
 import polars as pl
 
 from batchcredit.errors import RefusedError
+from batchcredit.formulas import escaped
 from batchcredit.reader.cures import cure_of
-from batchcredit.reader.header import INVALID_COLUMNS
+from batchcredit.reader.mended import INVALID_COLUMNS
 from batchcredit.reader.rules import ProfileRules
 from batchcredit.reader.validate import Chunk
 from batchcredit.reader.worksheet import Worksheet, storing
 
 #: So many names are tried beside files of others.
 _NAMES = 100
+_SHORT = 50
 
 
 def invalid_path(path: Path) -> Path:
@@ -30,7 +33,7 @@ def invalid_path(path: Path) -> Path:
 def _is_free(path: Path) -> bool:
     """Whether nothing stands there, or an earlier list of bad rows."""
     try:
-        with path.open("rb") as file:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:  # waits for no pipe
             return file.readline(1 << 20).rstrip().endswith(",".join(INVALID_COLUMNS).encode())
     except FileNotFoundError:
         return True
@@ -42,12 +45,13 @@ def write_invalid(worksheet: Worksheet, path: Path) -> int:
     """Writes every invalid row to `path`: the input's columns, then row, line, problem, column, cure.
 
     Returns how many. The file is written whole or not at all, replaces an earlier one, and can be mended and
-    given to `run`: the five columns are then left out. Cells are not guarded against spreadsheet formulas,
-    because they have to come back as they were. Raises StorageError, or RefusedError if `path` is the input.
+    given to `run`: the five columns are then left out. What a spreadsheet would compute, and a column that is
+    called like one of the five, gets one `'`, which is then taken off. Raises StorageError, or RefusedError
+    if `path` is the input.
     """
     if path.exists() and path.samefile(worksheet.source.path):
         raise RefusedError(f"{path.name} is the input itself", reason="usage", cure="name another file")
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    draft = path.with_name(f".{path.name[:_SHORT]}.{secrets.token_hex(4)}.tmp")
     with storing(f"write {path.name}"):
         try:
             count = _write(worksheet, draft)
@@ -59,7 +63,7 @@ def write_invalid(worksheet: Worksheet, path: Path) -> int:
 
 def _write(worksheet: Worksheet, draft: Path) -> int:
     count = 0
-    with draft.open("wb") as file:
+    with draft.open("xb") as file:
         for chunk in worksheet.chunks():
             bad = _bad_rows(chunk, worksheet.source.profiles)
             bad.write_csv(file, include_header=not count and not file.tell())
@@ -76,4 +80,6 @@ def _bad_rows(chunk: Chunk, profiles: Mapping[str, ProfileRules]) -> pl.DataFram
     cures = [cure_of(problem, provider, profiles) for problem, provider in pairs.iter_rows()]
     pairs = pairs.with_columns(cure=pl.Series(cures, dtype=pl.String))
     told = rows.join(pairs, on=["problem", "provider"], how="left", maintain_order="left")
-    return cells.hstack(told.select(INVALID_COLUMNS))
+    guarded = escaped(cells)
+    clashing = {name: f"'{name}" for name in INVALID_COLUMNS if name in guarded.columns}
+    return guarded.rename(clashing).hstack(told.select(INVALID_COLUMNS))

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import polars as pl
 
+from batchcredit.errors import RefusedError
 from batchcredit.reader.csv_table import CsvTable
 from batchcredit.reader.header import Header, understand
+from batchcredit.reader.mended import MendedTable, is_invalid_file
 from batchcredit.reader.overlap import overlapped
 from batchcredit.reader.parquet_table import ParquetTable
 from batchcredit.reader.rules import ProfileRules, ReadOptions, check_options
 from batchcredit.reader.table import Table, refused
 from batchcredit.reader.validate import Chunk, Validator
-from batchcredit.transfer import looks_like_results
+from batchcredit.transfer import BATCH_NAME, HIDDEN, looks_like_results
 
 _SHEETS = (".xlsx", ".xlsm", ".xls", ".ods", ".numbers")
 
@@ -44,6 +46,7 @@ class Source:
 
 def check_readable(path: Path) -> None:
     """Refuses what is no file of a format that can be read here."""
+    _check_name(path)
     _check_format(path)
     try:
         mode = path.stat().st_mode
@@ -57,6 +60,17 @@ def check_readable(path: Path) -> None:
         raise refused(path, "this is no regular file", "no_file", "save what it gives to a file first")
     if not os.access(path, os.R_OK):
         raise _unreadable(path, PermissionError("permission denied"))
+
+
+def _check_name(path: Path) -> None:
+    """A name stands in messages, in the ledger and in the next command: nothing in it may hide or steer."""
+    name = str(path.absolute())
+    if HIDDEN.search(name):
+        raise RefusedError(
+            f"{name!a}: there are characters in this name that can not be seen, or are no text",
+            reason="file_name",
+            cure="rename the file or its folder",
+        )
 
 
 def _unreadable(path: Path, error: OSError) -> Exception:
@@ -77,8 +91,9 @@ def _check_format(path: Path) -> None:
 
 def _open_table(path: Path, copy: Path) -> Table:
     check_readable(path)
-    name = path.name.lower()
-    return ParquetTable(copy, path) if name.endswith(".parquet") else CsvTable(copy, path)
+    is_parquet = path.name.lower().endswith(".parquet")
+    table = ParquetTable(copy, path) if is_parquet else CsvTable(copy, path)
+    return MendedTable(table) if is_invalid_file(table.schema) else table
 
 
 def _check_dtypes(table: Table, header: Header) -> None:
@@ -105,7 +120,8 @@ def _refuse_results(table: Table) -> None:
     if not looks_like_results(table.schema):
         return
     first = next(iter(table.blocks()), None)
-    batch = str(first.cells["batch"][0]).removeprefix("'") if first else "BATCH"
+    written = str(first.cells["batch"][0]).removeprefix("'") if first else ""
+    batch = written if BATCH_NAME.fullmatch(written) else "BATCH"  # what can be typed may not be anything
     raise refused(
         table.path,
         f"this is the results file of batch {batch}",

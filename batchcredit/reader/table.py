@@ -9,6 +9,9 @@ import polars as pl
 
 from batchcredit.errors import RefusedError
 
+#: So much is told of what is wrong with a file: a name in it may be as long as the file.
+_LONGEST = 1000
+
 
 @dataclass(frozen=True)
 class Block:
@@ -24,6 +27,7 @@ class Table(ABC):
 
     path: Path  # as the user named it: for messages
     schema: pl.Schema
+    notes: tuple[str, ...] = ()  # what was understood that does not stand there literally
 
     @abstractmethod
     def blocks(self) -> Iterator[Block]:
@@ -31,5 +35,6 @@ class Table(ABC):
 
 
 def refused(path: Path, problem: str, reason: str, cure: str) -> RefusedError:
-    """The refusal of a whole file, named."""
-    return RefusedError(f"{path.name}: {problem}", reason=reason, cure=cure)
+    """The refusal of a whole file, named, and not longer than a person reads."""
+    cut = problem if len(problem) <= _LONGEST else f"{problem[:_LONGEST]}\u2026"
+    return RefusedError(f"{path.name}: {cut}", reason=reason, cure=cure)

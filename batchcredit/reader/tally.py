@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from batchcredit.reader.cures import cure_of
+from batchcredit.reader.diagnosis import sanitised
 from batchcredit.reader.rules import ProfileRules
 from batchcredit.reader.survey import SHOWN, Example, ProblemCount, Total
 from batchcredit.reader.validate import Chunk
@@ -53,10 +54,11 @@ class Tally:
                 self._totals[provider, currency] += Total(count, value)
 
     def _add_problems(self, bad: pl.DataFrame) -> None:
+        told = [sanitised(pl.col(name)).alias(name) for name in ("account", "amount")]
         for word, count in bad["problem"].value_counts().iter_rows():
             self._counts[word] += count
             room = SHOWN - len(self._examples[word])
-            for row in bad.filter(problem=word).head(room).iter_rows(named=True):
+            for row in bad.filter(problem=word).head(room).with_columns(told).iter_rows(named=True):
                 self._examples[word].append(self._example(row))
 
     def _example(self, row: Mapping[str, Any]) -> Example:

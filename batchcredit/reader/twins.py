@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from batchcredit.reader.diagnosis import sanitised
 from batchcredit.reader.overlap import overlapped
 from batchcredit.reader.sorting import SpillSort
 from batchcredit.reader.survey import SHOWN, Twin, Twins
@@ -81,8 +82,9 @@ def _shown(worksheet: Worksheet, count: int, pairs: pl.DataFrame) -> Twins:
         return Twins()
     wanted = set(pairs["row"]) | set(pairs["first_row"])
     rows: dict[int, dict[str, Any]] = {}
+    told = [sanitised(pl.col(name)).alias(name) for name in ("account", "amount", "reference")]
     for chunk in worksheet.chunks():
-        for row in chunk.rows.filter(pl.col("row").is_in(wanted)).iter_rows(named=True):
+        for row in chunk.rows.filter(pl.col("row").is_in(wanted)).with_columns(told).iter_rows(named=True):
             rows[row["row"]] = row
         if len(rows) == len(wanted):
             break

@@ -13,6 +13,7 @@ import polars as pl
 from batchcredit.errors import StorageError
 from batchcredit.reader.rules import ProfileRules, ReadOptions
 from batchcredit.reader.source import Source, check_readable
+from batchcredit.reader.table import refused
 from batchcredit.reader.validate import Chunk
 
 
@@ -46,7 +47,13 @@ class Worksheet:
         check_readable(path)
         copy = self.folder / f"input{''.join(path.suffixes[-2:]).lower()}"
         with storing("copy the input to the temporary folder"):
+            before = _version(path)
             shutil.copyfile(path, copy)
+            changed = _version(path) != before
+        if changed:
+            raise refused(
+                path, "the file changed while it was read", "file_changed", "wait until all of it is written"
+            )
         self._source = Source(path, options, profiles, copy)
         return self._source
 
@@ -65,6 +72,11 @@ class Worksheet:
     def chunks(self) -> Iterator[Chunk]:
         """The examined rows again, in order."""
         return self.source.chunks()
+
+
+def _version(path: Path) -> tuple[int, int, int]:
+    found = path.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 @contextmanager

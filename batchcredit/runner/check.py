@@ -17,6 +17,7 @@ from batchcredit.runner.options import InputOptions, SendOptions
 from batchcredit.runner.plan import LedgerNote, Plan
 from batchcredit.runner.summary import Speed, Summary, summarise
 from batchcredit.settings import Settings
+from batchcredit.writer import refuse_path
 
 
 async def check(given: InputOptions, how: SendOptions, settings: Settings, attendant: Attendant) -> Summary:
@@ -57,6 +58,7 @@ class Check:
                 opened = await self.desk.opened(self._lanes(needed), stack)
                 balances = await self.desk.probed(opened, needed, self._keys)
         results = results_place(self.given, target, self.desk.how)
+        refuse_path(results, self.given.path, target.name, target.batch, self.ledger)
         note = self._ledger_note()
         resumed, warnings = target.batch is not None, compared.warnings
         plan = self.desk.plan(target.name, needed, balances, note, results, warnings, resumed=resumed)

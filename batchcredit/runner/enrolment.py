@@ -12,11 +12,8 @@ from batchcredit.ledger.base import BatchRecord, EnrolChunk, EnrolRow, Ledger, L
 from batchcredit.reader import Chunk, Survey, Worksheet
 from batchcredit.runner import correction
 from batchcredit.runner.options import InputOptions, SendOptions
-from batchcredit.transfer import State
+from batchcredit.transfer import BATCH_NAME, State
 from batchcredit.writer import pack, results_path
-
-#: What a batch may be called: it becomes a file's name.
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +45,7 @@ def identify(
 def batch_name(given: InputOptions, content: bytes) -> str:
     """The name that a new batch of this file would have; a RefusedError for one that no file could have."""
     name = default_name(given.path, content) if given.batch is None else given.batch
-    if not NAME.fullmatch(name):
+    if not BATCH_NAME.fullmatch(name):
         raise RefusedError(
             f"{name!r} is no name for a batch",
             reason="usage",

@@ -23,7 +23,7 @@ import polars as pl
 from batchcredit import host
 from batchcredit.errors import RefusedError
 from batchcredit.ledger.base import BatchRecord, LedgerReader, ResultRow
-from batchcredit.transfer import State, looks_like_results
+from batchcredit.transfer import HIDDEN, State, looks_like_results
 from batchcredit.writer.target import ending, is_taken, part_of
 
 _CHUNK_ROWS = 10_000
@@ -63,16 +63,32 @@ def claim_path(
     """Make `path` this batch's, or raise RefusedError before a cent has moved. Leaves a hidden owner file.
 
     `batch` is None where the ledger does not have it yet, `input_path` where the command has no input.
-    Reasons: `out_is_input`, `out_exists`, `out_unwritable`, `out_format`, `other_ledger`, `results_ahead`.
+    Reasons: `out_is_input`, `out_exists`, `out_unwritable`, `out_format`, `file_name`, `other_ledger`,
+    `results_ahead`.
     """
+    refuse_path(path, input_path, batch_name, batch, ledger)
+    _own(path, batch_name, ledger)
+
+
+def refuse_path(
+    path: Path,
+    input_path: Path | None,
+    batch_name: str,
+    batch: BatchRecord | None,
+    ledger: LedgerReader | None,
+) -> None:
+    """Raise RefusedError as `claim_path` would, and leave nothing. No `ledger` means that there is none yet."""
+    _refuse_hidden(path)
     ending(path)
     _refuse_input(path, input_path)
     _refuse_unwritable(path)
-    if is_taken(path):
-        _refuse_foreign(path, batch_name, ledger)
-        if ledger.is_live() is not False:  # a test ledger may forget a batch and begin it again
-            _refuse_ahead(path, batch, ledger)
-    _own(path, batch_name, ledger)
+    if not is_taken(path):
+        return
+    if ledger is None:
+        raise _refused(path, "a file stands there, and the ledger that wrote it is not there", "out_exists")
+    _refuse_foreign(path, batch_name, ledger)
+    if ledger.is_live() is not False:  # a test ledger may forget a batch and begin it again
+        _refuse_ahead(path, batch, ledger)
 
 
 def release_path(path: Path, ledger: LedgerReader) -> None:
@@ -100,6 +116,15 @@ def ledger_of(transfer_id: str) -> str:
     """The id of the ledger that made a transfer's id, or ""."""
     parts = transfer_id.split("-", 2)
     return parts[1] if len(parts) == 3 and parts[0] == "t" else ""
+
+
+def _refuse_hidden(path: Path) -> None:
+    if HIDDEN.search(str(path)):
+        raise RefusedError(
+            f"{str(path)!a}: there are characters in this name that can not be seen, or are no text",
+            reason="file_name",
+            cure="name another file with --out",
+        )
 
 
 def _refuse_input(path: Path, input_path: Path | None) -> None:

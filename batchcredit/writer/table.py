@@ -1,12 +1,12 @@
 """The columns of a results file, and how a chunk of the ledger's rows becomes a chunk of it."""
 
 import io
-import re
 from collections.abc import Sequence
 from operator import attrgetter
 
 import polars as pl
 
+from batchcredit.formulas import escaped
 from batchcredit.ledger.base import BatchRecord, ResultRow
 from batchcredit.transfer import RESULT_COLUMNS, STATUS, State
 from batchcredit.writer.seal import seal
@@ -25,9 +25,6 @@ COLUMNS = {name: _DTYPES.get(name, pl.String()) for name in RESULT_COLUMNS}
 
 _BY_LEDGER = tuple(name for name in COLUMNS if name not in ("status", "sent_at", "batch", "seal"))
 _ISO = "%Y-%m-%dT%H:%M:%S%.3fZ"
-_FORMULA = r"^['=+\-@\t\r]"
-_PLAIN_NUMBER = r"^[+-]?[0-9]+(\.[0-9]+)?$"
-_FORMULA_RE, _PLAIN_NUMBER_RE = re.compile(_FORMULA), re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 
 
 def pack(cells: pl.DataFrame) -> bytes:
@@ -79,25 +76,3 @@ def csv_text(frame: pl.DataFrame) -> pl.DataFrame:
     if isinstance(frame.schema.get("sent_at"), pl.Datetime):
         shown = shown.with_columns(pl.col("sent_at").dt.strftime(_ISO))
     return escaped(shown)
-
-
-def escaped(frame: pl.DataFrame) -> pl.DataFrame:
-    """Put one `'` before each text cell and column name that a spreadsheet would compute or alter."""
-    cells = frame.with_columns(_escaped(column) for column in frame if column.dtype == pl.String)
-    return cells.rename({name: f"'{name}" for name in frame.columns if _is_formula(name)})
-
-
-def _escaped(column: pl.Series) -> pl.Series:
-    text = column.alias("text")  # polars would read a user's column name as a pattern
-    alive = (text.str.contains(_FORMULA) & ~text.str.contains(_PLAIN_NUMBER)).fill_null(value=False)
-    return ("'" + text).zip_with(alive, text).alias(column.name) if alive.any() else column
-
-
-def unescaped(frame: pl.DataFrame) -> pl.DataFrame:
-    """The inverse of `escaped`, for readers of results files: exactly one `'` off each text that has one."""
-    cells = frame.with_columns(pl.col(pl.String).str.replace(r"^'", ""))
-    return cells.rename({name: name[1:] for name in frame.columns if name.startswith("'")})
-
-
-def _is_formula(text: str) -> bool:
-    return bool(_FORMULA_RE.match(text)) and not _PLAIN_NUMBER_RE.fullmatch(text)

@@ -15,7 +15,7 @@ from command_line import HEADER, CommandLine, Ended, Sandbox, wait_for
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batchcredit.writer.table import escaped
+from batchcredit.formulas import escaped
 
 COLUMNS = (
     *("row", "status", "reason", "http_status", "provider_code", "message", "units", "balance_before"),

@@ -113,7 +113,7 @@ BAD = (
 
 
 def test_the_invalid_file_has_every_bad_row_with_its_cure(tmp_path: Path) -> None:
-    """The input's cells as they stand, then where, what and what to do."""
+    """The input's cells, none of them a formula, then where, what and what to do."""
     path, out = tmp_path / "batch.csv", tmp_path / "batch.invalid.csv"
     path.write_text(BAD)
     with Worksheet() as worksheet:
@@ -124,7 +124,7 @@ def test_the_invalid_file_has_every_bad_row_with_its_cure(tmp_path: Path) -> Non
         ("1", "2", "account_form", "account"),
         ("3", "4", "unknown_provider", "provider"),
     ]
-    assert [row["note"] for row in rows] == ['a "b", c', "=1+1"]
+    assert [row["note"] for row in rows] == ['a "b", c', "'=1+1"]
     assert rows[1]["cure"].startswith("Did you mean clicksend?")
     assert sorted(file.name for file in tmp_path.iterdir()) == ["batch.csv", "batch.invalid.csv"]
 

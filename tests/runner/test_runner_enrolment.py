@@ -18,6 +18,7 @@ from batchcredit.reader import ReadOptions, Survey
 from batchcredit.reader.survey import Twins
 from batchcredit.runner import enrolment
 from batchcredit.runner.options import InputOptions
+from batchcredit.transfer import BATCH_NAME
 
 CONTENT = bytes(range(32))
 
@@ -27,7 +28,7 @@ CONTENT = bytes(range(32))
 def test_any_file_gives_a_name_that_a_batch_may_have(stem: str) -> None:
     """The default name of a file, whatever it is called, is one that --batch would take."""
     name = enrolment.default_name(Path(f"/somewhere/{stem}.csv"), CONTENT)
-    assert enrolment.NAME.fullmatch(name)
+    assert BATCH_NAME.fullmatch(name)
     assert name.endswith("-00010203")
 
 

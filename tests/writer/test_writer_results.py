@@ -20,9 +20,10 @@ from memory_ledger import MemoryLedger, as_reader, batch_of, cells_of, credited,
 
 from batchcredit import host
 from batchcredit.errors import DefectError, RefusedError, StorageError
+from batchcredit.formulas import unescaped
 from batchcredit.ledger.base import ResultRow
 from batchcredit.transfer import STATUS, State
-from batchcredit.writer import COLUMNS, pack, results_path, seal, unescaped, write_results
+from batchcredit.writer import COLUMNS, pack, results_path, seal, write_results
 
 same_folder = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchcredit.writer import by_value, escaped, pack, seal, unescaped, unpack
+from batchcredit.formulas import escaped, unescaped
+from batchcredit.writer import by_value, pack, seal, unpack
 
 CELLS = st.text(st.characters(codec="utf-8"), max_size=8) | st.text("=+-@'\t\r0.9 \n,\"", max_size=6)
 NAMES = st.lists(
