@@ -1,0 +1,447 @@
+"""One scenario from its first start to its last: the real `run`, in a simulated world.
+
+Reader, runner, engine, our own wire, adapters, ledger and writer are the program's own; only the event loop,
+the clocks, the network and the disk below SQLite are simulated. At the end the weather is good, every file is
+run until it ends, a person settles what is in doubt by the provider's own book, and the promises are checked.
+"""
+
+import asyncio
+import contextlib
+import csv
+import random
+import shutil
+import tempfile
+import zoneinfo
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+import apsw
+from promises import Given, PromiseError, check
+from scenario import CURRENCY, Disaster, Row, Scenario, Start, Strike
+from simulated_disk import SimulatedDisk, fails, mounted
+from simulated_network import Providers, Weather
+from simulated_world import CrashError, SimulatedLoop, World
+
+from batchcredit import host
+from batchcredit.engine.limiter import Rate
+from batchcredit.engine.wire import direct
+from batchcredit.errors import BatchcreditError
+from batchcredit.ledger import registry
+from batchcredit.ledger.sqlite_reader import SqliteReader
+from batchcredit.reader import ReadOptions
+from batchcredit.runner import batch, desk
+from batchcredit.runner.options import InputOptions, SendOptions
+from batchcredit.sandbox import SandboxSettings, answers
+from batchcredit.settings import Profile, Settings, default_profile
+from batchcredit.settings.loading import Limits
+from batchcredit.transfer import State
+
+ADDRESSES = {"clicksend": "/clicksend/v3", "fastmessage": "/fastmessage"}
+QUIET_S = 60.0
+
+#: The wall clock is set by a day or so at the most: then a person waits so many days for a verdict.
+CLOCK_MOST_S = 90_000.0
+SET_BACK_DAYS = 8
+
+#: After so many starts in good weather everything has to have ended.
+LAST_STARTS = 12
+
+
+_default_profile = cache(default_profile)
+
+
+class QuietAttendant:
+    """Nobody sits there; what is asked is agreed to."""
+
+    listens = False
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_: True
+
+
+@dataclass
+class Ended:
+    """How one start ended: its exit code, None where it was broken off, and the error's reason."""
+
+    start: Start
+    code: int | None
+    reason: str = ""
+
+
+@dataclass
+class Story:
+    """What became of a scenario. `broken` says which promise, `digest` what happened, in one number."""
+
+    scenario: Scenario
+    ended: list[Ended] = field(default_factory=list)
+    struck: list[Disaster] = field(default_factory=list)
+    executed: int = 0
+    doubts: int = 0
+    seconds: float = 0.0
+    broken: str = ""
+    digest: str = ""
+    history: list[str] | None = None
+
+
+@dataclass
+class Machine:
+    """The computer of the person who tops up, through all its crashes."""
+
+    scenario: Scenario
+    world: World
+    folder: Path
+    story: Story
+    number: int = 0
+    stop: list[Any] = field(default_factory=list)  # whoever hears a stop signal
+    others: "list[asyncio.Task[Any]]" = field(default_factory=list)
+    kept: dict[str, bytes] | None = None  # the person's folder as a crash left it
+
+    def __post_init__(self) -> None:
+        scenario = self.scenario
+        self.work = self.folder / "work"
+        self.work.mkdir()
+        (self.folder / "disk0").mkdir()
+        self.disk = SimulatedDisk(self.world, self.folder / "disk0")
+        sandbox = SandboxSettings(
+            seed=scenario.seed,
+            fault_rates=scenario.faults,
+            late_s=scenario.late_s,
+            wallet=Decimal(scenario.wallet),
+            retry_after_s=2,
+        )
+        self.providers = Providers(self.world, sandbox, scenario.weather)
+        for number, rows in enumerate(scenario.files):
+            _write(self.work / f"file{number}.csv", rows)
+
+    @property
+    def ledger_url(self) -> str:
+        return f"sqlite:///{self.disk.folder}/ledger.db"
+
+    def settings(self) -> Settings:
+        profiles = {kind: self._profile(kind) for kind in CURRENCY}
+        return Settings(
+            source=None,
+            ledger=self.ledger_url,
+            repeat_window_ms=100 * 86_400_000,
+            max_pause_s=900,
+            outage_wait_s=120,
+            quiet_ms=round(QUIET_S * 1000),
+            timezone=zoneinfo.ZoneInfo("Europe/Berlin"),
+            limits=Limits({}, {}, {}, {}),
+            profiles=profiles,
+        )
+
+    def _profile(self, kind: str) -> Profile:
+        lane, url = self.scenario.lanes[kind], f"http://127.0.0.1:9{ADDRESSES[kind]}"
+        return replace(
+            _default_profile(kind),
+            base_url=url,
+            wire_url=url,
+            rate=Rate(Decimal(lane.rate[0]), lane.rate[1]) if lane.rate else None,
+            concurrency=lane.concurrency,
+            timeout_s=float(lane.timeout_s),
+            attempts=lane.attempts,
+            in_doubt_limit=lane.in_doubt_limit,
+        )
+
+    async def _run(self, start: Start) -> tuple[int, str]:
+        given = InputOptions(self.work / f"file{start.file}.csv", ReadOptions())
+        how = SendOptions(
+            command="run",
+            yes=True,
+            skip_preflight=True,
+            skip_repeats=True,
+            limit=start.limit,
+            canary=start.canary,
+            ledger_url=self.ledger_url,
+        )
+        attendant: Any = QuietAttendant()
+        name = self._known(start.file) if start.resumes else ""
+        if name:
+            summary = await batch.resume(name, how, self.settings(), attendant)
+        else:
+            summary = await batch.run(given, how, self.settings(), attendant)
+        return summary.exit_code, " ".join(summary.reasons)
+
+    def _known(self, file: int) -> str:
+        """The batch that a file has become, or "" as long as it has not."""
+        with contextlib.closing(registry.hold(self.ledger_url, "show")) as ledger:
+            names = [record.name for record in ledger.batches() if record.name.startswith(f"file{file}-")]
+        return names[0] if names else ""
+
+    def start(self, start: Start) -> Ended:
+        """One command, until it ends or is broken off."""
+        world = self.world
+        world.start_machine()
+        world.tell(f"starts {start}")
+        loop = SimulatedLoop(world)
+        loop.connect = self.providers.connect
+        for strike in start.strikes:
+            self._prepare(strike, start, loop)
+        main = loop.create_task(self._run(start))
+        try:
+            ended = Ended(start, *loop.run_until_complete(main))
+        except CrashError:
+            ended = Ended(start, None, "crash")
+        except asyncio.CancelledError:
+            ended = Ended(start, 2, "stopped")
+        except BatchcreditError as error:
+            ended = Ended(start, error.exit_code, error.reason)
+        finally:
+            self._tear_down(loop)
+        world.tell(f"ended {ended.code} {ended.reason}")
+        self.story.ended.append(ended)
+        return ended
+
+    def _tear_down(self, loop: SimulatedLoop) -> None:
+        """Let go of what a crash or an end left; nothing that happens now leaves this machine."""
+        self.world.start_machine()
+        self.providers.lose_all()
+        self.disk.operations = 0
+        self.disk.at_operation.clear()
+        while tasks := asyncio.all_tasks(loop):
+            for task in tasks:
+                task.cancel()
+            loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+        self.stop.clear()
+        self.others.clear()
+        if self.kept is not None:
+            self._restart()
+
+    def _restart(self) -> None:
+        assert self.kept is not None
+        for left in self.work.iterdir():
+            left.unlink()
+        for name, content in self.kept.items():
+            (self.work / name).write_bytes(content)
+        self.kept = None
+        shutil.rmtree(self.folder / f"disk{self.number - 1}")
+        self.disk.adopt(self.folder / f"disk{self.number}")
+
+    # disasters
+
+    def _prepare(self, strike: Strike, start: Start, loop: SimulatedLoop) -> None:
+        def happen() -> None:
+            self.story.struck.append(strike.disaster)
+            self.world.tell(f"strikes {strike.disaster}")
+            self._strike(strike.disaster, start, loop)
+
+        if strike.on_disk:
+            self.disk.at_operation[strike.at] = happen
+        else:
+            self.world.at_step[strike.at] = happen
+
+    def _strike(self, disaster: Disaster, start: Start, loop: SimulatedLoop) -> None:
+        world = self.world
+        match disaster:
+            case Disaster.KILL | Disaster.POWER:
+                self._end(powerless=disaster is Disaster.POWER)
+            case Disaster.STOP:
+                self._signal(loop)
+            case Disaster.STOP_TWICE:
+                self._signal(loop)
+                world.at(world.now + 0.05, lambda: self._signal(loop), machine=True)
+            case Disaster.SLEEP:
+                world.suspended_s += 600.0
+            case Disaster.CLOCK:
+                world.wall_shift_s += world.span(-CLOCK_MOST_S, CLOCK_MOST_S, "clock")
+            case Disaster.SECOND:
+                self.others.append(loop.create_task(self._beside(start)))
+            case Disaster.OUTAGE:
+                self.providers.is_down = True
+                world.at(world.now + 20.0, self._outage_ends)
+            case Disaster.DISK_FULL:
+                fails(apsw.FullError)()
+            case Disaster.DISK_ERROR:
+                fails(apsw.IOError)()
+
+    def _end(self, *, powerless: bool) -> None:
+        self.number += 1
+        self.kept = {path.name: path.read_bytes() for path in self.work.iterdir()}
+        self.disk.leave(self.folder / f"disk{self.number}", powerless=powerless)
+        self.providers.lose_all()
+        raise CrashError
+
+    def _signal(self, loop: SimulatedLoop) -> None:
+        if self.stop:
+            loop.call_soon(self.stop[-1])
+        else:  # nobody listens yet: it interrupts whatever goes on
+            for task in asyncio.all_tasks(loop):
+                task.cancel()
+
+    async def _beside(self, start: Start) -> None:
+        """The same command in a second window."""
+        try:
+            code, reason = await self._run(start)
+        except BatchcreditError as error:
+            code, reason = error.exit_code, error.reason
+        self.story.ended.append(Ended(replace(start, strikes=()), code, f"beside: {reason}"))
+
+    def _outage_ends(self) -> None:
+        self.providers.is_down = False
+
+    # the end of the story
+
+    def good_weather(self) -> None:
+        self.world.settle_down()
+        self.providers.weather = Weather(slow_s=0.001)
+        self.providers.is_down = False
+        self.providers.simulation.change({"fault_rates": {}, "wallet": Decimal(10**9)})
+
+    def run_to_the_end(self) -> None:
+        """Start each file until nothing is left of it that could be sent. A row that is open in two files waits
+        for the older one, or for a person."""
+        left = set(range(len(self.scenario.files)))
+        ended: list[Ended] = []
+        for _ in range(LAST_STARTS):
+            ended = [self.start(Start(number, resumes=True)) for number in sorted(left)]
+            left -= {one.start.file for one in ended if _is_over(one)}
+            if not left:
+                return
+        waits = all(self._waits(one) for one in ended)
+        if not (waits and self.doubts()):
+            raise PromiseError(f"it does not end: {ended}")
+
+    def _waits(self, ended: Ended) -> bool:
+        results = self._results(ended.start.file) or []
+        return ended.code == 4 and {row["reason"] for row in results if row["status"] == "not_sent"} <= WAITING
+
+    def settle_doubts(self) -> None:
+        """A person looks at the provider's own book, after the quiet time, and says what it says."""
+        self.world.pass_until(self.world.now + QUIET_S + 1)
+        paid = {(one[1], one[3], Decimal(one[4])) for one in self.providers.book}
+        for record, row in self.doubts():
+            verdict = "credited" if (row.provider, row.account, Decimal(row.amount)) in paid else "not-credited"
+            self.world.tell(f"resolves {row.account} {row.amount} {verdict}")
+            for _ in range(SET_BACK_DAYS):
+                if not (problem := self._resolve(record.id, row.row, verdict)):
+                    break
+                self.world.pass_until(self.world.now + 86_400.0)  # somebody had set the clock back
+            else:
+                raise PromiseError(f"a true verdict was refused: {problem}")
+
+    def _resolve(self, number: int, row: int, verdict: str) -> str:
+        with contextlib.closing(registry.hold(self.ledger_url, "resolve")) as ledger:
+            return ledger.resolve(number, row, verdict, "looked up", round(QUIET_S * 1000))
+
+    def doubts(self) -> list[tuple[Any, Any]]:
+        with contextlib.closing(registry.hold(self.ledger_url, "show")) as ledger:
+            return [
+                (record, row)
+                for record in ledger.batches()
+                for row in ledger.rows_in(record.id, [State.IN_DOUBT], [], 10_000)
+            ]
+
+    def check(self, *, settled: bool) -> None:
+        """Compare what the person sees with what the providers did."""
+        results = [self._results(number) for number in range(len(self.scenario.files))]
+        check(Given(self.scenario, self.providers, results), settled=settled)
+
+    def _results(self, number: int) -> list[dict[str, str]] | None:
+        found = list(self.work.glob(f"file{number}-*.results.csv"))
+        if len(found) > 1:
+            raise PromiseError(f"more than one results file: {found}")
+        if not found:
+            return None
+        with found[0].open(encoding="utf-8-sig", newline="") as file:
+            return list(csv.DictReader(file))
+
+
+#: Why rows of a file may wait for a person who settles those of another one.
+WAITING = frozenset({"open_elsewhere", "reference_taken"})
+
+#: Why a second file may be refused as a whole: the person has to change it.
+REFUSED = frozenset({"reference_taken", "repeat", "looks_like_correction", "duplicate_rows", "total_line"})
+
+
+def _is_over(ended: Ended) -> bool:
+    return ended.code in (0, 1, 3) or (ended.code == 2 and ended.reason in REFUSED)
+
+
+def _write(path: Path, rows: Sequence[Row]) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("provider", "account", "amount", "currency", "reference"))
+        writer.writerows((row.kind, row.account, row.amount, CURRENCY[row.kind], row.reference) for row in rows)
+
+
+@contextmanager
+def simulated(machine: Machine) -> Iterator[None]:
+    """The world in the place of clocks, signals, dice, network and disk."""
+
+    @contextmanager
+    def on_stop_signals(call: Any) -> Iterator[None]:
+        machine.stop.append(call)
+        yield
+        if call in machine.stop:
+            machine.stop.remove(call)
+
+    world, providers = machine.world, machine.providers
+    dice = SimpleNamespace(SystemRandom=lambda: random.Random(machine.scenario.seed), Random=random.Random)
+    dial = SimpleNamespace(start_connection=providers.start_connection)
+
+    def close(reader: SqliteReader, really: Any = SqliteReader.close) -> None:
+        with contextlib.suppress(apsw.FullError, apsw.IOError):  # SQLite itself ignores them at this place
+            really(reader)
+
+    async def resolved(_: Any) -> list[Any]:
+        return [("the provider",)]
+
+    with contextlib.ExitStack() as stack:
+        for where, name, what in (
+            (host, "now_ms", world.now_ms),
+            (host, "boot_s", world.boot_s),
+            (host, "on_stop_signals", on_stop_signals),
+            (desk, "random", dice),
+            (direct, "aiohappyeyeballs", dial),
+            (direct.DirectWire, "_resolved", resolved),
+            (SqliteReader, "close", close),
+            (answers, "time", lambda: world.now_ms() / 1000),
+        ):
+            stack.enter_context(mock.patch.object(where, name, what))
+        stack.enter_context(mounted(machine.disk))
+        yield
+
+
+def tell(scenario: Scenario, *, with_history: bool = False) -> Story:
+    """Live through a scenario. A broken promise is in the story; anything else that goes wrong is raised."""
+    story = Story(scenario)
+    world = World(scenario.seed, history=[] if with_history else None)
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
+        machine = Machine(scenario, world, Path(folder), story)
+        with simulated(machine):
+            try:
+                _live_through(machine)
+            except (PromiseError, AssertionError) as error:
+                story.broken = f"{type(error).__name__}: {error}"
+    story.executed, story.seconds = len(machine.providers.book), world.now - 1_000
+    story.digest, story.history = world.digest.hexdigest()[:16], world.history
+    return story
+
+
+def _live_through(machine: Machine) -> None:
+    for start in machine.scenario.starts:
+        ended = machine.start(start)
+        if ended.code == 70:
+            raise PromiseError(f"a defect: {ended}")
+        machine.world.pass_until(machine.world.now + machine.world.span(0.0, 30.0, "between"))
+    machine.good_weather()
+    machine.run_to_the_end()
+    machine.check(settled=False)
+    machine.story.doubts = len(machine.doubts())
+    if machine.story.doubts:
+        machine.settle_doubts()
+        machine.run_to_the_end()
+        machine.check(settled=True)
+
+
