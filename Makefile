@@ -2,9 +2,11 @@
 # make test   everything that has to pass
 # make torture    kill -9, stops and freezes in the thick of it, about ten minutes; ROUNDS=16 SEED=
 # make soak-real  one run for an hour, whose memory, descriptors and threads have to stay flat; MINUTES=60
+# make fuzz   hostile answers, for SECONDS=300 or as long as you like
 # make bench  what it takes, beside peers measured in the same run; ARGS=--quick for a few minutes
 # make bench-peers  the two peers that bring much with them, Apache Beam and Newman, in folders of their own
 PYTHON ?= python3
+SECONDS ?= 300
 BIN := .venv/bin
 READY := .venv/.ready
 BENCH_READY := .venv/.bench-ready
@@ -30,6 +32,9 @@ torture: $(READY)
 
 soak-real: $(READY)
 	SOAK_MINUTES=$(MINUTES) $(BIN)/python -m pytest -q -m torture tests/torture/test_soak.py
+
+fuzz: $(READY)
+	$(BIN)/python tests/fuzz/fuzz_answers.py $(SECONDS)
 
 bench: $(BENCH_READY)
 	$(BIN)/python -m benchmarks $(ARGS)
@@ -57,4 +62,4 @@ $(BENCH_READY): $(READY)
 	@touch $(BENCH_READY)
 
 clean:
-	rm -rf .venv .venv-beam .newman .demo .bench
+	rm -rf .venv .venv-beam .newman .demo .bench .fuzz

@@ -18,7 +18,7 @@ class _NotWholeError(Exception):
     """The bytes end too early, or are no HTTP/1.1."""
 
 
-_STATUS_LINE = re.compile(rb"HTTP/1\.[0-9] ([1-9][0-9]{2})(?: [^\x00\r\n]*)?")
+_STATUS_LINE = re.compile(rb"HTTP/1\.[0-9] ([1-9][0-9]{2})(?: [^\r\n]*)?")  # a client ignores the reason
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\x00\r\n]*?)[ \t]*")
 _CHUNK = re.compile(rb"([0-9a-fA-F]{1,20})[ \t]*(?:;[^\x00\r\n]*)?")
 

@@ -3,64 +3,25 @@
 import json
 import time
 import tracemalloc
-import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 
 import pytest
+from answer_checks import PROVIDERS, check_answer, check_outcome, judged
 from hostile_bodies import bodies
 from hypothesis import event, example, given
 from hypothesis import strategies as st
-from rig import KINDS, provider
+from rig import KINDS
 from true_success import CLIENT_SECRETS, TRANSFERS, body_of, is_true_success
 
-from batchcredit.engine.judgement import Judged, judge
+from batchcredit.engine.judgement import judge
 from batchcredit.engine.wire.base import ANSWER_MOST_BYTES, Exchange
-from batchcredit.providers.base import Answer
-from batchcredit.providers.cleaning import CODE_CHARS, MESSAGE_CHARS
 from batchcredit.transfer import Event
 
 each_kind = pytest.mark.parametrize("kind", KINDS)
-PROVIDERS = {kind: provider(kind, "reseller", "https://provider.invalid") for kind in KINDS}
 STATUSES = st.sampled_from([200] * 16 + [201, 204, 206, 301, 400, 401, 403, 404, 408, 409, 429, 500, 999])
-
-
-def judged(kind: str, status: int, body: bytes) -> Judged:
-    return judge(PROVIDERS[kind], TRANSFERS[kind], Exchange(True, Answer(status, {}, body)))
-
-
-def steers(character: str) -> bool:
-    """Whether it moves a terminal or the direction of reading, ends a line, or can't be written at all."""
-    turns = unicodedata.bidirectional(character) in {"LRE", "RLE", "LRO", "RLO", "PDF"} | _ISOLATES
-    return turns or unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} or character in "\u200e\u200f"
-
-
-_ISOLATES = {"LRI", "RLI", "FSI", "PDI"}
-
-
-def check_outcome(kind: str, said: Judged) -> None:
-    """What is kept of an answer is short, on one line, printable, and free of everybody's secrets."""
-    outcome = said.outcome
-    assert len(outcome.message) <= MESSAGE_CHARS
-    assert len(outcome.provider_code) <= CODE_CHARS
-    for text in (outcome.reason, outcome.provider_code, outcome.message):
-        assert not [one for one in text if steers(one)]
-        for secret in (*PROVIDERS[kind].secrets, *CLIENT_SECRETS):
-            assert secret.casefold() not in text.casefold()
-    for number in (outcome.units, outcome.balance_before, outcome.balance_after):
-        assert number is None or (isinstance(number, Decimal) and len(format(number, "f")) < 40)
-
-
-def check_answer(kind: str, status: int, body: bytes) -> Judged:
-    """The property: credited implies a true success, and whatever is kept is fit to be kept."""
-    said = judged(kind, status, body)
-    account = TRANSFERS[kind].account
-    if said.outcome.event is Event.CREDIT:
-        assert is_true_success(kind, account, status, body)
-    check_outcome(kind, said)
-    return said
 
 
 @each_kind
