@@ -89,6 +89,7 @@ class Scenario:
     faults: dict[Fault, float] = field(default_factory=dict)
     late_s: float = 2.0
     wallet: int = 10**9
+    is_brief: bool = False  # each file is read once, and results are the ledger's rows: four times as fast
 
     def smaller(self) -> "Iterator[Scenario]":
         """Everything that is a little simpler, the boldest first."""
@@ -144,6 +145,7 @@ def drawn(seed: int) -> Scenario:
         faults={} if calm else _faults(dice),
         late_s=dice.choice((0.5, 2.0, 8.0)),
         wallet=10**9 if dice.random() < 0.9 else dice.randint(5, 200),
+        is_brief=seed % 4 != 0,
     )
 
 
