@@ -94,7 +94,14 @@ CUTS = st.lists(st.integers(0, 10_000), max_size=6)
 
 PARTS = st.sampled_from(
     [
-        *(b"HTTP/1.1 200 OK", b"HTTP/1.0 200 OK", b"HTTP/1.1 100 Go", b"HTTP/1.1 101 Sw", b"HTTP/1.1 204 No"),
+        *(
+            b"HTTP/1.1 200 OK",
+            b"HTTP/1.0 200 OK",
+            b"HTTP/1.1 100 Go",
+            b"HTTP/1.1 101 Sw",
+            b"HTTP/1.1 150 Go",
+            b"HTTP/1.1 204 No",
+        ),
         *(b"HTTP/1.1 304 Is", b"HTTP/2 200", b"HTTP/0.9 200 OK", b"RTSP/1.0 200 OK", b"ICY 200 OK"),
         *(b"\r\n", b"\n", b"\r", b"\r\n\r\n", b"\x00", b"\t", b" ", b",", b"\xff", b"2", b"ab", b"chunked"),
         *(b"Content-Length: 2", b"content-length:0", b"Content-Length: +2", b"Content-Length"),

@@ -135,6 +135,10 @@ REFUSED = {
     "blank_line_first": b"\r\n" + OK,
     "switching": head("101 Switching", "Connection: upgrade", "Upgrade: x") + OK,
     "switching_silently": head("101 Switching") + OK,
+    "interim_with_a_body": head("150 Wait", "Content-Length: 21")
+    + BODY
+    + head("200 OK", "Content-Length: 0"),
+    "interim_in_chunks": head("199 Wait", "Transfer-Encoding: chunked") + b"0\r\n\r\n" + OK,
     "both_lengths": head("200 OK", "Content-Length: 5", "Transfer-Encoding: chunked") + b"0\r\n\r\n",
     "both_lengths_turned": head("200 OK", "Transfer-Encoding: chunked", "Content-Length: 5") + b"0\r\n\r\n",
     "same_length_twice": head("200 OK", "Content-Length: 2", "Content-Length: 2") + b"ab",
