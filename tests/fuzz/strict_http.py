@@ -1,7 +1,7 @@
 """An HTTP/1.1 answer read to the letter of RFC 9112, without llhttp and h11: a second opinion.
 
-Where the RFC lets a recipient be lenient (bare line feeds, folded fields, one length said twice) it is: what
-both wires call an answer has to be one here, with the same status and body.
+It is as lenient as the RFC lets a recipient be: bare line feeds, folded fields, one length said twice; and
+about blank lines behind an interim answer. What both wires call an answer has to be one here.
 """
 
 import re
@@ -43,6 +43,7 @@ class _Bytes:
             if status == 101:
                 raise _NotWholeError
             list(self._fields())
+            self._skip_blank_lines()
         return Told(status, self._body(status, list(self._fields()), ended=ended))
 
     def _body(self, status: int, fields: list[tuple[bytes, bytes]], *, ended: bool) -> bytes:
@@ -85,6 +86,10 @@ class _Bytes:
             if not field:
                 raise _NotWholeError
             yield field[1].lower(), field[2].strip(b" \t")
+
+    def _skip_blank_lines(self) -> None:
+        rest = self._data[self._place :]
+        self._place += len(rest) - len(rest.lstrip(b"\r\n"))
 
     def _matched(self, pattern: re.Pattern[bytes]) -> re.Match[bytes]:
         found = pattern.fullmatch(self._line())

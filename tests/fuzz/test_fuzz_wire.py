@@ -150,6 +150,33 @@ def test_a_whole_answer_is_an_answer(stage: Stage, make: MakeWire, said: Said, p
     assert told(play.second) == Told(200, b"second")
 
 
+# What was said too early
+
+
+LOOKS_NOT = pytest.mark.xfail(strict=True, reason="httpcore does not look at the socket before it writes")
+
+
+@pytest.mark.parametrize(
+    "make", [WIRES["direct"], pytest.param(WIRES["httpx"], marks=LOOKS_NOT)], ids=["direct", "httpx"]
+)
+async def test_what_was_said_before_the_request_is_no_answer_to_it(make: MakeWire) -> None:
+    """A second success behind an answer that comes while the next request still waits to depart."""
+
+    async def departs() -> None:
+        await lines[0].say(sized(b"stray"))
+        await asyncio.sleep(10 * PAUSE_S)
+
+    async def first(line: Line) -> None:
+        lines.append(line)
+        await line.say(OK)
+
+    lines: list[Line] = []
+    async with raw_server(first, says()) as server, opened(make(server.url, 1)) as wire:
+        assert (await wire.exchange(request(), TIMEOUT_S)).answer
+        exchange = await wire.exchange(request(), DEADLINE_S, departs)
+    assert told(exchange) != Told(200, b"stray")
+
+
 # What does not end
 
 

@@ -133,9 +133,7 @@ class AnswerReader:
         if version not in ("1.1", "1.0") or self._status < 100:
             raise AnswerError("lost_answer", "the answer is no HTTP/1.1")
         if self._status < 200:
-            if (
-                self._status > 103 and self._has_length()
-            ):  # llhttp would read a body, to be taken for the answer's
+            if self._status > 103 and self._has_length():  # llhttp would read it as the answer's
                 raise AnswerError("lost_answer", "an interim answer says that it has a body")
             return
         if self._read > HEAD_MOST_BYTES and self._head_bytes() > HEAD_MOST_BYTES:
