@@ -3,15 +3,17 @@
 import asyncio
 import gc
 import socket
+import ssl
+import threading
 import time
 import tracemalloc
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
 from byte_server import BODY, OK, Line, RawServer, raw_server, says, until
-from wires import TIMEOUT_S, Authority, opened, request, sized
+from wires import SHORT_S, TIMEOUT_S, Authority, opened, request, sized
 
 from batchcredit.engine.wire import connection as connection_module
 from batchcredit.engine.wire import direct as direct_module
@@ -51,6 +53,28 @@ async def a_line(wire: Wire) -> Connection:
     line = await wire.line(TIMEOUT_S)
     assert isinstance(line, Connection)
     return line
+
+
+@contextmanager
+def standing_server(said: bytes, tls: ssl.SSLContext | None) -> Iterator[str]:
+    """Its URL. It runs in a thread, so it says this to one request however busy the loop is; not at once."""
+
+    def serve() -> None:
+        accepted, _ = listener.accept()
+        with tls.wrap_socket(accepted, server_side=True) if tls else accepted as line:
+            line.recv(65_536)
+            time.sleep(SHORT_S)
+            line.sendall(said)
+            over.wait(TIMEOUT_S)
+
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(TIMEOUT_S)
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{listener.getsockname()[1]}"
+        over.set()
+        thread.join(TIMEOUT_S)
 
 
 TLS = pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
@@ -148,6 +172,27 @@ async def test_an_early_answer_to_a_large_request(ca: Authority, tls: bool) -> N
         assert exchange.answer is not None
         assert exchange.answer.body == BODY
         assert wire.idle() is None
+
+
+@TLS
+@pytest.mark.parametrize("whole", [True, False])
+async def test_what_came_unread_before_the_time_was_over(ca: Authority, tls: bool, whole: bool) -> None:
+    """After a standstill of the machine uvloop's timers fire before anything is read: an answer that lies
+    there is heard all the same, and less than one is not waited for."""
+    said = sized(BODY) if whole else sized(BODY)[:-1]
+    with standing_server(said, ca.server() if tls else None) as url:
+        async with opened(DirectWire(url, ca.file)) as wire:
+            line = await a_line(wire)
+            asked = asyncio.create_task(line.exchange(request(), TIMEOUT_S))
+            await asyncio.sleep(SHORT_S / 2)
+            while line._look.is_silent():
+                time.sleep(0.01)  # noqa: ASYNC251 (the loop is to read nothing)
+            assert line._ended is not None
+            line._be_late(line._ended, TIMEOUT_S)
+            exchange = await asked
+    assert exchange.sent
+    assert (exchange.answer is not None) == whole
+    assert exchange.problem == ("" if whole else "timeout")
 
 
 # How long a connection is kept

@@ -113,6 +113,13 @@ class MortalProvider:
         assert self._child
         self._child.send_signal(signal.SIGCONT)
 
+    def answers(self) -> bool:
+        """Whether anybody listens yet."""
+        try:
+            return bool(self.address.control().totals())
+        except OSError:
+            return False
+
     @property
     def written(self) -> int:
         """How much the journal has: it grows with each request."""

@@ -43,7 +43,11 @@ def torture_batches(dice: random.Random, folder: Path, number: int, rows: int) -
     for each in range(number):
         first = 1 + each * 10 * rows
         own = [_row(dice, each, first + row) for row in range(dice.randint(rows // 2, rows))]
-        shared = [row for row in dice.sample(made[-1].rows, 6) if _is_sound(row)] if made else []
+        shared = (
+            [row for row in dice.sample(made[-1].rows, len(made[-1].rows) // 10) if _is_sound(row)]
+            if made
+            else []
+        )
         own += shared
         dice.shuffle(own)
         made.append(_written(folder, f"b{each}", ("csv", "parquet")[each % 2], own))

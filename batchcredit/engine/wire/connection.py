@@ -25,7 +25,7 @@ from batchcredit.providers.base import Answer, Request
 #: A larger request may still be on its way when its answer comes, unseen below TLS: nothing may follow it.
 _FOLLOWED_BYTES = 16 << 10
 
-#: So often the loop may read what has come on an idle connection, before that is given up.
+#: So often the loop may read what has come on a connection, before that is given up.
 _LOOKS = 5
 
 _GONE = Exchange(
@@ -125,7 +125,7 @@ class Connection(asyncio.Protocol, Line):
 
     async def _ask(self, written: bytes, deadline: float, timeout_s: float) -> Exchange:
         self._ended = self._loop.create_future()
-        timer = self._loop.call_at(deadline, self._be_late, timeout_s)
+        timer = self._loop.call_at(deadline, self._be_late, self._ended, timeout_s)
         self._transport.write(written)
         try:
             exchange = await self._ended
@@ -135,8 +135,14 @@ class Connection(asyncio.Protocol, Line):
         self._leave(exchange.answer, len(written))
         return exchange
 
-    def _be_late(self, timeout_s: float) -> None:
-        self._end(timed_out(timeout_s))
+    def _be_late(self, ended: asyncio.Future[Exchange], timeout_s: float, looks: int = _LOOKS) -> None:
+        """Give up, but for what has come unread: after a standstill the timers of uvloop fire first."""
+        if ended.done():
+            return
+        if looks and self._usable and not self._look.is_silent():
+            self._loop.call_soon(self._be_late, ended, timeout_s, looks - 1)
+        else:
+            ended.set_result(timed_out(timeout_s))
 
     def _leave(self, answer: Answer | None, written_bytes: int) -> None:
         """After an answer that leaves no question open the connection may be used again."""
