@@ -1,5 +1,6 @@
 """The promises, checked against what the providers received and executed."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,14 @@ _NOT_EXECUTED = frozenset({"not_sent", "rejected", "invalid", "cancelled"})
 
 #: Rows that were not sent because an equal one of another file was, or may have been.
 _OF_ANOTHER = frozenset({"open_elsewhere", "repeat", "reference_taken"})
+
+#: An answer is heard, and made durable, within this time.
+REACTION_S = 0.05
+
+#: The program's own bound is 2 s.
+INTENT_MOST_S = 2.1
+
+_NUMBERS = re.compile(r"\d+(?:\.\d+)?")
 
 Results = Sequence[Mapping[str, str]]
 Key = tuple[str, str, Decimal]
@@ -29,6 +38,13 @@ class Given:
     scenario: Scenario
     providers: Providers
     results: Sequence[Results | None]
+    troubled: frozenset[int]  # machines that ended badly
+    intents: Mapping[tuple[str, str, str], float]  # of each transfer's last attempt, by the machine's clock
+    side_by_side: Sequence[object]
+
+    @property
+    def arrivals(self) -> "Iterable[tuple[str, str, str]]":
+        return (one.key for one in self.providers.arrived)
 
 
 def check(given: Given, *, settled: bool) -> None:
@@ -40,7 +56,13 @@ def check(given: Given, *, settled: bool) -> None:
             _never_lose(rows, results)
             _never_guess(results, executed, settled=settled)
     _all_is_explained(given, executed)
+    _no_needless_doubt(given)
+    _balances_are_theirs(given)
+    _never_against_a_refusal(given)
+    _never_old(given)
     _never_exceed(given)
+    if given.side_by_side:
+        raise PromiseError(f"two requests for one client at a time: {given.side_by_side}")
 
 
 def _key(row: Row) -> Key:
@@ -98,14 +120,60 @@ def _all_is_explained(given: Given, executed: Mapping[Key, int]) -> None:
     asked = {_key(row) for row in _rows(given)}
     if strange := [key for key in executed if key not in asked]:
         raise PromiseError(f"executed, and nobody asked for it: {strange}")
+    attempts: Counter[Key] = Counter()
+    for results in given.results:
+        for row in results or ():
+            attempts[_result_key(row)] += int(row["attempts"])
+    arrived = Counter((kind, account, Decimal(amount)) for kind, account, amount in given.arrivals)
+    if uncounted := {key: times for key, times in arrived.items() if times > attempts[key]}:
+        raise PromiseError(f"requests that no attempt counts: {uncounted}")
+
+
+def _no_needless_doubt(given: Given) -> None:
+    """What was answered plainly, on a machine that nothing happened to, is not in doubt."""
+    heard = {(kind, account, Decimal(amount)): at for (kind, account, amount), at in given.providers.heard.items()}
+    for results in given.results:
+        for row in results or ():
+            machine = heard.get(_result_key(row))
+            if row["status"] == "in_doubt" and machine is not None and machine not in given.troubled:
+                raise PromiseError(f"in doubt, and answered plainly: {dict(row)}")
+
+
+def _balances_are_theirs(given: Given) -> None:
+    """The balances of a credited row are those that the provider told of this very transfer."""
+    said = {(kind, account, Decimal(amount)): body for (kind, account, amount), body in given.providers.said.items()}
+    for results in given.results:
+        for row in results or ():
+            body = said.get(_result_key(row))
+            if row["status"] != "credited" or body is None or not row["balance_after"]:
+                continue
+            if Decimal(row["balance_after"]) not in {Decimal(one) for one in _NUMBERS.findall(body.decode())}:
+                raise PromiseError(f"balances of another transfer: {dict(row)}, {body!r}")
+
+
+def _never_against_a_refusal(given: Given) -> None:
+    """After an answer that halts or pauses its lane no request leaves any more."""
+    for refused in given.providers.refused:
+        for one in given.providers.arrived:
+            same = (one.machine, one.key[0]) == (refused.machine, refused.kind)
+            if same and refused.at + REACTION_S < one.written_at < refused.until - REACTION_S:
+                raise PromiseError(f"sent all the same {one.written_at - refused.at:.3f} s later: {one}")
+
+
+def _never_old(given: Given) -> None:
+    """A request leaves soon after its intent, by the clock that counts the machine's sleep."""
+    for one in given.providers.arrived:
+        intent_boot_s = given.intents.get(one.key)
+        if intent_boot_s is not None and one.written_boot_s - intent_boot_s > INTENT_MOST_S:
+            raise PromiseError(f"sent {one.written_boot_s - intent_boot_s:.0f} s after its intent: {one}")
 
 
 def _never_exceed(given: Given) -> None:
-    """The rate, in any window; and no two requests for one client at a time."""
+    """The rate, in any window."""
     for kind, lane in given.scenario.lanes.items():
         if lane.rate is None:
             continue
-        moments = [moment for moment, provider, _ in given.providers.arrived if provider == kind]
+        moments = [one.at for one in given.providers.arrived if one.key[0] == kind]
         count, period_s = lane.rate
         slack_s = given.providers.spread_s  # requests are counted where they arrive
         for first, last in zip(moments, moments[count:], strict=False):

@@ -205,7 +205,7 @@ def _start(dice: Random, files: int) -> Start:
 
 def _strike(dice: Random) -> Strike:
     often = (Disaster.KILL,) * 3 + (Disaster.POWER,) * 4
-    disaster = dice.choice((*often, *Disaster))
+    disaster = dice.choice((*often, *Disaster, Disaster.SLEEP, Disaster.SLEEP))
     on_disk = disaster in ON_DISK or (disaster in often and dice.random() < 0.5)
     most = 250 if on_disk else 2_500
     return Strike(disaster, round(math.exp(dice.uniform(0, math.log(most)))), on_disk)

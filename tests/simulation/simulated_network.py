@@ -7,6 +7,7 @@ when the world says so. The providers are the sandbox's own, asked without HTTP 
 import asyncio
 import contextlib
 import json
+import math
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from batchcredit.sandbox import clicksend
 from batchcredit.sandbox.answers import Answer, Cut
 from batchcredit.sandbox.clicksend import ClickSend
 from batchcredit.sandbox.fastmessage import FastMessage
+from batchcredit.sandbox.faults import Fault
 from batchcredit.sandbox.settings import SandboxSettings
 from batchcredit.sandbox.simulation import Simulation
 from batchcredit.sandbox.transfers import Case, Transfers
@@ -53,6 +55,37 @@ class HeardRequest:
     body: bytes
 
 
+Key = tuple[str, str, str]
+"""Kind, account and amount of a transfer, as they stood on the wire."""
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """A whole request, and when its first byte was written, on the world's clock and on the machine's."""
+
+    at: float
+    machine: int
+    key: Key
+    written_at: float
+    written_boot_s: float
+
+
+@dataclass(frozen=True)
+class Refused:
+    """An answer that came through and forbids further requests, for good or until a moment."""
+
+    at: float
+    machine: int
+    kind: str
+    until: float
+
+
+#: Faults after which nothing more may come to ClickSend from the same run.
+_HALTING = frozenset({Fault.STATUS_401, Fault.STATUS_403, Fault.STATUS_404, Fault.HTML_403, Fault.REDIRECT_302, Fault.REDIRECT_307})
+
+RETRY_AFTER_S = 2
+
+
 @dataclass
 class Providers:
     """Both providers, what arrived there, and their book."""
@@ -60,7 +93,10 @@ class Providers:
     world: World
     settings: SandboxSettings
     weather: Weather
-    arrived: list[tuple[float, str, str]] = field(default_factory=list)  # moment, kind, account
+    arrived: list[Arrived] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
+    heard: dict[Key, int] = field(default_factory=dict)  # plain answers that came through: on which machine
+    said: dict[Key, bytes] = field(default_factory=dict)  # the right answer to a transfer
     spread_s: float = field(init=False)  # by so much more than others a request may take on its way
     links: "list[Link]" = field(default_factory=list)
     is_down: bool = False
@@ -109,7 +145,8 @@ class Providers:
             return
         case = self._transfers.arrive(dialect, request.headers, request.body, world.now)
         order = case.order
-        self.arrived.append((world.now, order.provider, order.key))
+        key = order.provider, order.account, order.amount
+        self.arrived.append(Arrived(world.now, world.machine, key, link.written_at, link.written_boot_s))
         world.tell(f"arrives {order.login} {order.key} {order.amount} {case.fault or ''}")
         wait_s = self._transfers.wait_before_s(case) + world.span(0.0, 0.02, "work", order.login, order.key)
         world.at(world.now + wait_s, lambda: self._execute(link, case))
@@ -117,6 +154,8 @@ class Providers:
     def _execute(self, link: "Link", case: Case) -> None:
         world, before = self.world, len(self.book)
         ending = self._transfers.end(case)
+        if case.fault is None and isinstance(ending, Answer):
+            self.said[case.order.provider, case.order.account, case.order.amount] = ending.body
         if len(self.book) > before:
             world.tell(f"executes {case.order.login} {case.order.key} {case.order.amount}")
         wait_s = self._transfers.wait_after_s(case)
@@ -181,6 +220,7 @@ class Link(asyncio.Transport):
         self._closed_here = False  # the program has closed it
         self._closed_there = False  # the server has, or the way between is cut
         self._to_server_at = 0.0
+        self.written_at = self.written_boot_s = 0.0
         self._to_client_at = 0.0
 
     def connected(self, loop: SimulatedLoop, protocol: Any) -> tuple["Link", Any]:
@@ -202,6 +242,7 @@ class Link(asyncio.Transport):
             return
         world, weather = self._world, self._providers.weather
         data = bytes(data)
+        self.written_at, self.written_boot_s = world.now, world.boot_s()
         self._to_server_at = max(self._to_server_at, world.now) + world.span(0.0001, weather.slow_s, "way")
         if world.dice("lost", data) < weather.lost:
             data = data[: int(world.dice("lost at", data) * len(data))]
@@ -265,6 +306,20 @@ class Link(asyncio.Transport):
         if providers.is_struck("chatty", case):
             said += said
         self._say(said, end="close" if providers.is_struck("hasty", case) else "")
+        world.at(self._to_client_at, lambda: self._come_through(case))
+
+    def _come_through(self, case: Case) -> None:
+        """The answer has reached the program's kernel; whoever has closed the connection does not hear it."""
+        if not self._is_open():
+            return
+        providers, world, order = self._providers, self._world, case.order
+        if case.fault is None:
+            providers.heard[order.provider, order.account, order.amount] = self._machine
+        elif case.fault in _HALTING:
+            providers.refused.append(Refused(world.now, self._machine, order.provider, math.inf))
+        elif case.fault is Fault.STATUS_429:
+            until = world.now + RETRY_AFTER_S
+            providers.refused.append(Refused(world.now, self._machine, order.provider, until))
 
     def _say(self, data: bytes, end: str) -> None:
         world = self._world

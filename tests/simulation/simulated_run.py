@@ -26,11 +26,13 @@ import apsw
 from promises import Given, PromiseError, check
 from scenario import CURRENCY, Disaster, Row, Scenario, Start, Strike
 from simulated_disk import SimulatedDisk, fails, mounted
-from simulated_network import Providers, Weather
+from simulated_network import RETRY_AFTER_S, Providers, Weather
 from simulated_world import CrashError, SimulatedLoop, World
 
 from batchcredit import host
+from batchcredit.engine.delivery import Delivery
 from batchcredit.engine.limiter import Rate
+from batchcredit.engine.queue import Job
 from batchcredit.engine.wire import direct
 from batchcredit.errors import BatchcreditError
 from batchcredit.ledger import registry
@@ -42,7 +44,7 @@ from batchcredit.runner.options import InputOptions, SendOptions
 from batchcredit.sandbox import SandboxSettings, answers
 from batchcredit.settings import Profile, Settings, default_profile
 from batchcredit.settings.loading import Limits
-from batchcredit.transfer import STATUS, State
+from batchcredit.transfer import STATUS, State, Transfer
 
 ADDRESSES = {"clicksend": "/clicksend/v3", "fastmessage": "/fastmessage"}
 QUIET_S = 60.0
@@ -105,6 +107,10 @@ class Machine:
     others: "list[asyncio.Task[Any]]" = field(default_factory=list)
     kept: dict[str, bytes] | None = None  # the person's folder as a crash left it
     file: int = 0  # the one that is being started
+    troubled: set[int] = field(default_factory=set)  # starts that were broken off, or whose disk failed
+    intents: dict[tuple[str, str, str], float] = field(default_factory=dict)
+    side_by_side: list[object] = field(default_factory=list)
+    under_way: set[tuple[int, str]] = field(default_factory=set)
     surveys: dict[int, tuple[Worksheet, Survey]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -118,7 +124,7 @@ class Machine:
             fault_rates=scenario.faults,
             late_s=scenario.late_s,
             wallet=Decimal(scenario.wallet),
-            retry_after_s=2,
+            retry_after_s=RETRY_AFTER_S,
         )
         self.providers = Providers(self.world, sandbox, scenario.weather)
         for number, rows in enumerate(scenario.files):
@@ -232,11 +238,28 @@ class Machine:
         shutil.rmtree(self.folder / f"disk{self.number - 1}")
         self.disk.adopt(self.folder / f"disk{self.number}")
 
+    @contextmanager
+    def sending(self, attempt: Delivery, transfer: Transfer, intent_boot_s: float) -> Iterator[None]:
+        """Watches a request for one client from before its first byte to its end."""
+        kind, client = attempt.lane.record.identity.kind, (attempt.lane.record.id, transfer.account_key)
+        key = kind, transfer.account, transfer.amount
+        self.intents[key] = intent_boot_s
+        self.providers.heard.pop(key, None)
+        if client in self.under_way:
+            self.side_by_side.append(transfer)
+        self.under_way.add(client)
+        try:
+            yield
+        finally:
+            self.under_way.discard(client)
+
     # disasters
 
     def _prepare(self, strike: Strike, start: Start, loop: SimulatedLoop) -> None:
         def happen() -> None:
             self.story.struck.append(strike.disaster)
+            if strike.disaster in TROUBLE:
+                self.troubled.add(self.world.machine)
             self.world.tell(f"strikes {strike.disaster}")
             self._strike(strike.disaster, start, loop)
 
@@ -349,7 +372,15 @@ class Machine:
     def check(self, *, settled: bool) -> None:
         """Compare what the person sees with what the providers did."""
         results = [self._results(number) for number in range(len(self.scenario.files))]
-        check(Given(self.scenario, self.providers, results), settled=settled)
+        given = Given(
+            self.scenario,
+            self.providers,
+            results,
+            frozenset(self.troubled),
+            self.intents,
+            self.side_by_side,
+        )
+        check(given, settled=settled)
 
     def _results(self, number: int) -> list[dict[str, str]] | None:
         if self.scenario.is_brief:
@@ -388,6 +419,11 @@ class Machine:
             yield Worksheet()
 
 
+#: What may leave a row in doubt although its answer came through.
+TROUBLE = frozenset(
+    {Disaster.KILL, Disaster.POWER, Disaster.STOP_TWICE, Disaster.SLEEP, Disaster.DISK_FULL, Disaster.DISK_ERROR}
+)
+
 #: Why rows of a file may wait for a person who settles those of another one.
 WAITING = frozenset({"open_elsewhere", "reference_taken"})
 
@@ -398,6 +434,7 @@ REFUSED = frozenset({"reference_taken", "repeat", "looks_like_correction", "dupl
 def _told(row: ResultRow) -> dict[str, str]:
     shown = {"row": row.row, "provider": row.provider, "account": row.account, "amount": row.amount}
     said = {"status": STATUS[row.state], "reason": row.reason, "attempts": row.attempts}
+    said["balance_after"] = row.balance_after or ""
     return {name: str(value) for name, value in (shown | said).items()}
 
 
@@ -431,6 +468,10 @@ def simulated(machine: Machine) -> Iterator[None]:
         with contextlib.suppress(apsw.FullError, apsw.IOError):  # SQLite itself ignores them at this place
             really(reader)
 
+    async def send(self: Delivery, line: Any, job: Job, intent_boot_s: float, really: Any = Delivery._send) -> Any:
+        with machine.sending(self, job.transfer, intent_boot_s):
+            return await really(self, line, job, intent_boot_s)
+
     async def resolved(_: Any) -> list[Any]:
         return [("the provider",)]
 
@@ -448,6 +489,7 @@ def simulated(machine: Machine) -> Iterator[None]:
             (desk, "random", dice),
             (direct, "aiohappyeyeballs", dial),
             (direct.DirectWire, "_resolved", resolved),
+            (Delivery, "_send", send),
             (SqliteReader, "close", close),
             (answers, "time", lambda: world.now_ms() / 1000),
         ):
