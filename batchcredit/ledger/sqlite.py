@@ -67,9 +67,11 @@ class SqliteLedger(SqliteSender, Ledger):
         refuse_network(path)
         connection, descriptor = open_locked(path)
         try:
-            with storage_errors(path), transaction(connection):
-                _introduce(connection, command)
-            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)  # a hard link shows the file alone
+            with storage_errors(path):
+                with transaction(connection):
+                    _introduce(connection, command)
+                # a hard link shows the file alone
+                connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
             ledger = cls(connection, path, descriptor)
             ledger._recover()
         except BaseException:
