@@ -30,6 +30,11 @@ _CHUNK_ROWS = 10_000
 _OWNER_BYTES = 4096
 _LINE_BYTES = 1 << 22
 csv.field_size_limit(_LINE_BYTES)  # a user's own cell may be longer than the 128 KiB it has by default
+_ROWS_MOST = 1 << 63  # a ledger knows no larger numbers
+_UNREADABLE = (
+    *(OSError, EOFError, zlib.error, csv.Error, pl.exceptions.PolarsError),
+    *(ValueError, TypeError, OverflowError),  # cells of other types than ours
+)
 _READ = ("row", "status", "attempts", "settled_by", "transfer_id", "batch")
 
 
@@ -212,7 +217,7 @@ def _lines(path: Path) -> Iterator[Sequence[_Line]]:
         raise _NoResults("it is no regular file")
     try:
         yield from _parquet_lines(path) if ending(path) == ".parquet" else _csv_lines(path)
-    except (OSError, EOFError, zlib.error, ValueError, csv.Error, pl.exceptions.PolarsError) as error:
+    except _UNREADABLE as error:
         raise _NoResults(f"it can not be read as results: {type(error).__name__}") from None
 
 
@@ -250,9 +255,11 @@ def _parquet_lines(path: Path) -> Iterator[Sequence[_Line]]:
 
 
 def _line(row: Any, status: Any, attempts: Any, settled_by: Any, transfer_id: Any, batch: Any) -> _Line:
-    return _Line(
-        int(row), status, int(attempts), settled_by or "", transfer_id or "", batch.removeprefix("'")
-    )
+    number = int(row)
+    if not 0 < number < _ROWS_MOST:
+        raise _NoResults(f"it has a row {number}")
+    by, transfer, name = (str(cell or "") for cell in (settled_by, transfer_id, batch))
+    return _Line(number, str(status), int(attempts), by, transfer, name.removeprefix("'"))
 
 
 def _refuse_other_columns(columns: Sequence[str]) -> None:
@@ -305,7 +312,9 @@ def _owner(path: Path) -> _Owner | None:
     with contextlib.suppress(OSError, ValueError, TypeError):
         descriptor = os.open(owner_path(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:
-            return _Owner(**json.loads(file.read(_OWNER_BYTES)))
+            found = _Owner(**json.loads(file.read(_OWNER_BYTES)))
+        if all(isinstance(getattr(found, name), kind) for name, kind in _Owner.__annotations__.items()):
+            return found
     return None
 
 

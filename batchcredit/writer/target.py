@@ -64,14 +64,27 @@ def disk_error(path: Path, error: OSError) -> StorageError:
 def part_of(path: Path) -> Iterator[tuple[BinaryIO, Path]]:
     """A file beside `path`, gone afterwards unless it was renamed; what killed runs left goes first."""
     _sweep(path)
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_PART}")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    descriptor, part = _locked_part(path)
     try:
         with os.fdopen(descriptor, "wb", buffering=1 << 20) as file:
-            host.lock(file.fileno())  # tells the sweep of another process that this one lives
             yield file, part
     finally:
         part.unlink(missing_ok=True)
+
+
+def _locked_part(path: Path) -> tuple[int, Path]:
+    """The lock tells the sweep of another process that this one lives; what it took before is made anew."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    while True:
+        part = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_PART}")
+        descriptor = os.open(part, flags, 0o666)
+        try:
+            if host.lock(descriptor) and os.fstat(descriptor).st_nlink:
+                return descriptor, part
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
 
 
 def _sweep(path: Path) -> None:
@@ -112,6 +125,8 @@ def replace(path: Path, write: Callable[[BinaryIO], None], may_replace: Callable
 def _put(part: Path, path: Path, may_replace: Callable[[Path], bool]) -> Path:
     for number in range(1, _OTHER_NAMES + 1):
         name = path if number == 1 else second_name(path, number)
+        if not is_taken(name) and _is_first_at(name, part):
+            return name
         if is_taken(name) and not may_replace(name):
             continue
         try:
@@ -123,6 +138,16 @@ def _put(part: Path, path: Path, may_replace: Callable[[Path], bool]) -> Path:
         else:
             return name
     raise OSError(errno.EBUSY, "this name and all second names are taken or held open")
+
+
+def _is_first_at(name: Path, part: Path) -> bool:
+    """Whether `part` now stands at a free name. A rename would replace what came there at the last moment;
+    a second link does not. Not every file system has those."""
+    try:
+        name.hardlink_to(part)
+    except OSError:
+        return False
+    return True
 
 
 def is_taken(path: Path) -> bool:

@@ -12,7 +12,7 @@ from command_line import CommandLine, Sandbox, command_line
 
 from batchcredit.sandbox import Control, SandboxAddress
 
-for folder in ("engine", "writer"):
+for folder in ("engine", "writer", "ledger"):
     sys.path.append(str(Path(__file__).parents[1] / folder))
 
 from wires import WIRES, Authority, MakeWire  # noqa: E402  its folder has to be known first
