@@ -82,7 +82,7 @@ def refuse_path(
     batch: BatchRecord | None,
     ledger: LedgerReader | None,
 ) -> None:
-    """Raise RefusedError as `claim_path` would, and leave nothing. No `ledger` means that there is none yet."""
+    """Raise RefusedError as `claim_path` would, and leave nothing. `ledger` is None if there is none yet."""
     _refuse_hidden(path)
     ending(path)
     _refuse_input(path, input_path)
@@ -100,7 +100,8 @@ def release_path(path: Path, ledger: LedgerReader) -> None:
     """Take back a claim under which nothing was sent: the owner file goes, unless results stand there."""
     owner = _owner(path)
     if owner is not None and owner.ledger == ledger.id and not is_taken(path):
-        owner_path(path).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # what stopped the command is told, and ours is not in our way
+            owner_path(path).unlink(missing_ok=True)
 
 
 def owner_path(path: Path) -> Path:
@@ -291,21 +292,32 @@ def _refuse_owner(path: Path, owner: _Owner, ledger: LedgerReader) -> None:
 
 
 def _create_owner(path: Path, owner: _Owner) -> bool:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    """Whole or not at all, since half of one would be in the way for ever; whether the place was free."""
     fields = {name: getattr(owner, name) for name in _Owner.__slots__}
     try:
-        descriptor = os.open(owner_path(path), flags, 0o666)
+        with part_of(path) as (file, part):
+            file.write(json.dumps(fields).encode())
+            file.flush()
+            os.fsync(file.fileno())
+            _put_first(part, owner_path(path))
     except FileExistsError:
         return False
     except OSError as error:
         raise _refused(
             path, f"nothing can be written beside it: {error.strerror}", "out_unwritable"
         ) from None
-    with os.fdopen(descriptor, "w") as file:
-        file.write(json.dumps(fields))
-        file.flush()
-        os.fsync(file.fileno())
     return True
+
+
+def _put_first(part: Path, place: Path) -> None:
+    """Put `part` where nothing stands. Raises FileExistsError where something does."""
+    try:
+        place.hardlink_to(part)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        place.touch(exist_ok=False)
+        part.replace(place)
 
 
 def _owner(path: Path) -> _Owner | None:

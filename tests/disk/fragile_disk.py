@@ -5,6 +5,7 @@ its own functions. Only files below one folder count.
 """
 
 import builtins
+import contextlib
 import errno
 import io
 import os
@@ -101,6 +102,7 @@ class Disk:
 def install(disk: Disk) -> apsw.VFS:
     """From now on this process changes files below the disk's root through it. Keep what is returned."""
     _Python(disk).install()
+    apsw.Connection = _Connection  # type: ignore[misc]
     return _Vfs(disk)
 
 
@@ -109,11 +111,21 @@ def _for_sqlite(disk: Disk, doing: Doing) -> Any:
         return disk.change(doing)
     except OSError as error:
         full = error.errno == errno.ENOSPC and doing.kind == "write"
-        raise apsw.exception_for(apsw.SQLITE_FULL if full else _SAID_TO_SQLITE[doing.kind]) from None
+        said = apsw.exception_for(apsw.SQLITE_FULL if full else _SAID_TO_SQLITE[doing.kind])
+        said.args = ("disk full" if full else "disk I/O error",)
+        raise said from None
+
+
+class _Connection(apsw.Connection):
+    """SQLite swallows what fails while it closes a file; apsw would tell of it, since it came from Python."""
+
+    def close(self, force: bool = False) -> None:
+        with contextlib.suppress(apsw.Error):
+            super().close(force)
 
 
 class _Quiet:
-    """SQLite swallows some failures; apsw would print those that came from Python."""
+    """The same where there is nobody to tell: apsw would print it."""
 
     def excepthook(self, *_: object) -> None:
         """Say nothing."""
@@ -169,6 +181,7 @@ class _File(io.BufferedIOBase):
 
     def __init__(self, disk: Disk, path: str, raw: io.FileIO) -> None:
         self._disk, self._path, self._raw = disk, path, raw
+        self.name = path
 
     def write(self, data: Any) -> int:
         whole = bytes(data)
@@ -209,7 +222,7 @@ class _Python:
             self._by_descriptor("write", os.sendfile),
         )
         os.replace, os.unlink = self._by_path("replace", os.replace), self._by_path("unlink", os.unlink)
-        os.mkdir = self._by_path("create", os.mkdir)
+        os.link, os.mkdir = self._by_path("replace", os.link), self._by_path("create", os.mkdir)
 
     def _open(self, path: Any, flags: int, *more: Any, **named: Any) -> int:
         changes = flags & (os.O_WRONLY | os.O_RDWR | os.O_DIRECTORY)  # a folder is opened to be synced

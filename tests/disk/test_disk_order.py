@@ -46,7 +46,8 @@ def test_an_intent_is_on_disk_before_its_request(
         assert len(sent) == rows
         assert without_intent(done.acts, sent, tmp_path) == []
 
-        told = durable_states(done.acts, moment(done.acts, "replace", "batch.results.csv"), tmp_path)
+        appeared = done.acts[last(done.acts, "replace", "batch.results.csv")]
+        told = durable_states(done.acts, appeared.ended_at, tmp_path)
         assert {state for state, _ in told.values()} == {"credited"}
         assert len(told) == rows
 
@@ -69,19 +70,14 @@ def test_results_are_on_disk_before_they_replace_others(
     """The new file is synced after its last write and before it takes the name, and the folder behind it."""
     with new_shop(tmp_path, address) as shop:
         acts = run(shop, launch, rows=8, accounts=3).acts
-    replaced = place(acts, "replace", "batch.results.csv")
-    draft = acts[replaced].name
-    last_write = max(number for number, act in enumerate(acts) if act[:2] == ("write", draft))
-    assert last_write < place(acts, "sync", draft) < replaced < place(acts, "sync", "work")
+    placed = last(acts, "replace", "batch.results.csv")
+    draft = acts[placed].name
+    assert last(acts, "write", draft) < last(acts, "sync", draft) < placed < last(acts, "sync", "work")
 
 
-def place(acts: list[Act], kind: str, name: str) -> int:
-    """Where this was done to the file, or to a hidden draft of it."""
-    return next(number for number, act in enumerate(acts) if act.kind == kind and name in act.name)
-
-
-def moment(acts: list[Act], kind: str, name: str) -> float:
-    return acts[place(acts, kind, name)].ended_at
+def last(acts: list[Act], kind: str, name: str) -> int:
+    """Where this was done for the last time to the file, or to a hidden draft of it."""
+    return max(number for number, act in enumerate(acts) if act.kind == kind and name in act.name)
 
 
 def test_the_program_itself_seen_by_strace(tmp_path: Path, address: SandboxAddress) -> None:
@@ -96,6 +92,6 @@ def test_the_program_itself_seen_by_strace(tmp_path: Path, address: SandboxAddre
         assert done.ended.code == 0, done.ended
         assert len(done.sent) == len(shop.sandbox.arrivals()) == 12
         assert without_intent(done.acts, done.sent, tmp_path) == []
-        log_made = place(done.acts, "write", f"{LEDGER}-wal")
-        assert done.acts[log_made + place(done.acts[log_made:], "sync", "home")].ended_at < done.sent[0].at
+        named = [act.name for act in done.acts if act.ended_at < done.sent[0].at]
+        assert "home" in named[named.index(f"{LEDGER}-wal") :], "the folder was not synced after its files"
         assert assert_truthful(rows, shop.cli.results(), shop.sandbox.book()) == {"credited": 12}

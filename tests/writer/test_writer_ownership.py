@@ -1,5 +1,6 @@
 """Whose place a results file's name is."""
 
+import errno
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -285,6 +286,28 @@ def test_an_owner_file_that_can_not_be_read_is_in_the_way(tmp_path: Path) -> Non
     owner_path(path).symlink_to(tmp_path / "elsewhere")
     assert refused(path, ledger) == "out_exists"
     assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_half_an_owner_file_is_never_in_the_way(
+    links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the disk refuses it nothing of it stays; the place can be claimed, with hard links or without."""
+    path, ledger = tmp_path / "out.csv", as_reader(MemoryLedger([]))
+    if not links:
+        monkeypatch.setattr(os, "link", refuse)
+    with monkeypatch.context() as sick:
+        sick.setattr(os, "fsync", refuse)
+        assert refused(path, ledger) == "out_unwritable"
+    assert list(tmp_path.iterdir()) == []
+    claim(path, ledger)
+    assert json.loads(owner_path(path).read_text())["ledger"] == ledger.id
+    assert list(tmp_path.iterdir()) == [owner_path(path)]
+
+
+def refuse(*_: object, **__: object) -> None:
+    """What a disk or a file system says that does not want to."""
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
 
 
 @pytest.mark.parametrize(
