@@ -8,5 +8,5 @@ from hypothesis import HealthCheck, settings
 sys.path.append(str(Path(__file__).parents[1] / "engine"))
 
 settings.register_profile(
-    "fuzz", max_examples=3000, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    "fuzz", max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )

@@ -1,7 +1,7 @@
 """Fuzzing as long as one likes: python tests/fuzz/fuzz_answers.py SECONDS
 
 With atheris, which is led by coverage, where it is installed; else with the tests of this folder, again and
-again, each with thousands of hypothesis's examples.
+again, each with a thousand of hypothesis's examples.
 """
 
 import sys
