@@ -218,7 +218,7 @@ class CsvTable(Table):
         )
 
     def _refuse_long(self, carry: bytes, place: _Place) -> RefusedError:
-        where = f"row {place.row} (line {place.line})"
+        where = f"{f'row {place.row}' if place.row else 'the header'} (line {place.line})"
         quoted = b'"' in carry[:MAX_RECORD_BYTES]
         hint = ": a quote is opened and not closed" if quoted else ""
         return refused(

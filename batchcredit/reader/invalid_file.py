@@ -17,7 +17,8 @@ from batchcredit.reader.worksheet import Worksheet, storing
 
 #: So many names are tried beside files of others.
 _NAMES = 100
-_SHORT = 50
+#: What is left of a long name, so that ours may be longer.
+_STEM_BYTES = 200
 
 
 def invalid_path(path: Path) -> Path:
@@ -26,6 +27,7 @@ def invalid_path(path: Path) -> Path:
     stem = path.name
     for ending in (".gz", ".csv", ".parquet"):
         stem = stem.removesuffix(ending)
+    stem = stem.encode()[:_STEM_BYTES].decode(errors="ignore")
     names = (f"{stem}.invalid.csv", *(f"{stem}.invalid-{number}.csv" for number in range(2, _NAMES)))
     return next((path.with_name(name) for name in names if _is_free(path.with_name(name))), path)
 
@@ -51,7 +53,7 @@ def write_invalid(worksheet: Worksheet, path: Path) -> int:
     """
     if path.exists() and path.samefile(worksheet.source.path):
         raise RefusedError(f"{path.name} is the input itself", reason="usage", cure="name another file")
-    draft = path.with_name(f".{path.name[:_SHORT]}.{secrets.token_hex(4)}.tmp")
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     with storing(f"write {path.name}"):
         try:
             count = _write(worksheet, draft)

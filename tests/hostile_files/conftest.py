@@ -1,0 +1,34 @@
+"""A shop on the module's sandbox, and the reader's own parts; `make fuzz` asks for many more examples."""
+
+import itertools
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from command_line import CommandLine, Sandbox, command_line
+from hypothesis import HealthCheck, settings
+
+from batchcredit.sandbox import Control, SandboxAddress
+
+sys.path.append(str(Path(__file__).parents[1] / "reader"))
+
+settings.register_profile(
+    "fuzz", max_examples=3000, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+
+_NUMBERS = itertools.count(1)
+
+
+@pytest.fixture
+def sandbox(address: SandboxAddress, control: Control) -> Sandbox:
+    """The module's sandbox under a login of this test."""
+    return Sandbox(address, f"files{next(_NUMBERS)}")
+
+
+@pytest.fixture
+def shop(tmp_path: Path, sandbox: Sandbox) -> Iterator[CommandLine]:
+    """The command line with both profiles on `sandbox`."""
+    with command_line(tmp_path) as line:
+        line.configure(sandbox.address, sandbox.login)
+        yield line
