@@ -33,7 +33,7 @@ else:
 
 #: For an answer that may never be whole; and by how much a busy machine may miss it.
 DEADLINE_S = 0.1
-MARGIN_S = 2.0
+MARGIN_S = 4.0
 
 
 unhurried = settings(deadline=None)
