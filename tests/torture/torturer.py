@@ -45,8 +45,11 @@ HARMFUL = SandboxSettings(fault_rates=FAULTS, latency_s=0.02, jitter_s=0.04, lat
 ENDS = {0, 1, 3, 4}
 REFUSALS = {"stopped", "unreachable"}
 
-#: How Python ends when a signal comes before there is anybody of ours to hear of it and to tell.
-UNHEARD = {1, 2, -SIGTERM, -SIGINT}
+#: How Python ends when a signal comes before there is anybody of ours to tell of it.
+UNTOLD = {1, 2}
+
+#: How a process ends that does not listen to signals, or not yet, or not any more because it was refused.
+DEAF = {-SIGTERM, -SIGINT}
 
 
 @dataclass(slots=True)
@@ -162,8 +165,8 @@ class Round:
     def _note(self, ended: Ended) -> None:
         self._toll.ends[ended.code] += 1
         self._toll.withheld += ended.stderr.count('"stale_intent"')
-        if ended.code in UNHEARD and not ended.stdout:
-            assert '"event"' not in ended.stderr, ended
+        if ended.code in DEAF or (ended.code in UNTOLD and not ended.stdout):
+            assert '"event": "plan"' not in ended.stderr, ended  # nothing was sent
         elif ended.code == 2:
             assert ended.refusal[1] in REFUSALS, ended
         else:
