@@ -1,8 +1,9 @@
 # make demo   the main job, against both simulated providers on this machine
 # make test   everything that has to pass
-# make torture    kill -9, stops and freezes in the thick of it, about ten minutes; ROUNDS=16 SEED=
+# make torture    kill -9, stops and freezes in the thick of it, ten minutes and more; ROUNDS=16 SEED=
 # make soak-real  one run for an hour, whose memory, descriptors and threads have to stay flat; MINUTES=60
 # make fuzz   hostile answers, for SECONDS=300 or as long as you like
+# make fuzz-files  hostile input files, thousands of each kind, in some ten minutes
 # make bench  what it takes, beside peers measured in the same run; ARGS=--quick for a few minutes
 # make bench-peers  the two peers that bring much with them, Apache Beam and Newman, in folders of their own
 PYTHON ?= python3
@@ -35,6 +36,9 @@ soak-real: $(READY)
 
 fuzz: $(READY)
 	$(BIN)/python tests/fuzz/fuzz_answers.py $(SECONDS)
+
+fuzz-files: $(READY)
+	$(BIN)/python -m pytest -q -n 2 --hypothesis-profile=fuzz tests/hostile_files/test_hostile_csv.py tests/hostile_files/test_hostile_parquet.py
 
 bench: $(BENCH_READY)
 	$(BIN)/python -m benchmarks $(ARGS)
