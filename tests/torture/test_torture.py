@@ -35,7 +35,7 @@ def test_torture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     toll = Toll()
     for seed in range(SEED, SEED + ROUNDS):
         with capsys.disabled():
-            print(f"SEED={seed} ROUNDS=1, after {toll.blows.total()} blows", flush=True)
+            print(f"SEED={seed} ROUNDS=1, after {toll.blows.total()} blows, {toll.rows} rows", flush=True)
         number = random.Random(seed).randint(2, 4)
         torture(tmp_path / str(seed), toll, seed=seed, batches=number, rows=1000, blows=22)
     with capsys.disabled():

@@ -27,7 +27,7 @@ from batchcredit.sandbox.faults import Fault
 from batchcredit.transfer import State
 
 LANES = 2
-TIMEOUT_S = 2
+TIMEOUT_S = 3
 PASSES_MOST = 6
 
 #: What the providers do by themselves, to so many of the requests. 307 and 403 halt a lane for a run.
