@@ -1,7 +1,6 @@
 """The commands together, and what becomes of an error."""
 
 import json
-import traceback
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -12,8 +11,8 @@ from batchcredit.cli import ledgers, transfers
 from batchcredit.cli.bench import bench
 from batchcredit.cli.flags import Common
 from batchcredit.cli.providers import providers, sandbox
-from batchcredit.cli.session import console_of, error_as_json, put
-from batchcredit.errors import BatchcreditError, DefectError, RefusedError
+from batchcredit.cli.session import console_of, defect, error_as_json, put
+from batchcredit.errors import BatchcreditError, RefusedError
 
 app = App(
     name="batchcredit",
@@ -48,7 +47,7 @@ def run(arguments: Sequence[str]) -> int:
         stopped = RefusedError("stopped before anything was sent by this command", reason="stopped")
         return _failed(stopped, arguments)
     except Exception as error:
-        return _failed(_defect(error), arguments)
+        return _failed(defect(error), arguments)
     return found if isinstance(found, int) else 0
 
 
@@ -63,16 +62,3 @@ def _failed(error: BatchcreditError, arguments: Sequence[str]) -> int:
 
 def _usage(error: CycloptsError) -> RefusedError:
     return RefusedError(str(error).strip(), reason="usage", cure="batchcredit --help")
-
-
-def _defect(error: Exception) -> DefectError:
-    """A defect, told by its place alone: a message could hold what must not be shown."""
-    frames = traceback.extract_tb(error.__traceback__)[-3:]
-    places = " < ".join(
-        f"{frame.name} ({frame.filename.rpartition('/')[2]}:{frame.lineno})" for frame in frames[::-1]
-    )
-    return DefectError(
-        f"a defect of batchcredit: {type(error).__name__} in {places}",
-        reason="defect",
-        cure="nothing more was sent; please report this line. What is known stands in: batchcredit show",
-    )

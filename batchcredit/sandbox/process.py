@@ -104,7 +104,7 @@ def _started(port: int, complaints: IO[bytes]) -> subprocess.Popen[bytes]:
 
 def _environment() -> dict[str, str]:
     """Ours without the settings of batchcredit, since a sandbox has no business with real keys."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("BATCHCREDIT_")}
+    kept = {name: value for name, value in os.environ.items() if not name.upper().startswith("BATCHCREDIT_")}
     package_root = str(Path(__file__).resolve().parents[2])
     kept["PYTHONPATH"] = os.pathsep.join(filter(None, [package_root, kept.get("PYTHONPATH")]))
     return kept
