@@ -58,7 +58,7 @@ class DiskLauncher:
             "env": cli.env,
             "root": str(cli.folder.parent.resolve()),
             "outputs": str(outputs),
-            "trouble": trouble and (trouble.at, trouble.error, trouble.lasts, sorted(trouble.kinds)),
+            "trouble": trouble and trouble._replace(kinds=sorted(trouble.kinds)),
             "sync_s": sync_s,
             "synchronous": synchronous,
         }

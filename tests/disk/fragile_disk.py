@@ -33,12 +33,14 @@ _SAID_TO_SQLITE = {
 
 
 class Trouble(NamedTuple):
-    """The `at`th act of these `kinds` fails with an `errno`, and with `lasts` all behind it do."""
+    """The `at`th act of these `kinds`, on files of this `ending`, fails with an `errno`, and with `lasts` all
+    behind it do."""
 
     at: int
     error: int
     lasts: bool
     kinds: frozenset[str]
+    ending: str = ""
 
 
 class Act(NamedTuple):
@@ -79,20 +81,20 @@ class Disk:
 
     def change(self, doing: Doing) -> Any:
         """Do it, or fail with an OSError."""
-        fails = self._fails(doing.kind)
+        name = Path(doing.path).name
+        fails = self._fails(doing.kind, name)
         if doing.kind == "sync":
             time.sleep(self.sync_s)
         done = doing.torn() if fails else doing.do()
-        name = Path(doing.path).name
         self.acts.append(Act(doing.kind, name, fails, time.monotonic(), doing.offset, doing.data))
         if fails:
             assert self.trouble is not None
             raise OSError(self.trouble.error, os.strerror(self.trouble.error), doing.path)
         return done
 
-    def _fails(self, kind: str) -> bool:
+    def _fails(self, kind: str, name: str) -> bool:
         trouble = self.trouble
-        if trouble is None or kind not in trouble.kinds:
+        if trouble is None or kind not in trouble.kinds or not name.endswith(trouble.ending):
             return False
         with self._lock:
             self._met += 1
