@@ -4,6 +4,7 @@
 # make soak-real  one run for an hour, whose memory, descriptors and threads have to stay flat; MINUTES=60
 # make fuzz   hostile answers, for SECONDS=300 or as long as you like
 # make fuzz-files  hostile input files, thousands of each kind, in some ten minutes
+# make audit  known weaknesses of what is installed; it needs a network, and fails without
 # make bench  what it takes, beside peers measured in the same run; ARGS=--quick for a few minutes
 # make bench-peers  the two peers that bring much with them, Apache Beam and Newman, in folders of their own
 PYTHON ?= python3
@@ -12,7 +13,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 BENCH_READY := .venv/.bench-ready
 
-.PHONY: demo test lint unit torture soak-real bench bench-peers clean
+.PHONY: demo test lint unit torture soak-real audit bench bench-peers clean
 
 demo: $(READY)
 	@$(BIN)/python samples/demo.py
@@ -40,6 +41,15 @@ fuzz: $(READY)
 fuzz-files: $(READY)
 	$(BIN)/python -m pytest -q -n 2 --hypothesis-profile=fuzz tests/hostile_files/test_hostile_csv.py tests/hostile_files/test_hostile_parquet.py
 
+audit: .venv-audit/.ready $(READY)
+	$(BIN)/python -m pip check
+	.venv-audit/bin/pip-audit --strict --disable-pip --no-deps --requirement constraints.txt
+
+.venv-audit/.ready: Makefile
+	$(PYTHON) -m venv .venv-audit
+	.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1
+	@touch $@
+
 bench: $(BENCH_READY)
 	$(BIN)/python -m benchmarks $(ARGS)
 
@@ -66,4 +76,4 @@ $(BENCH_READY): $(READY)
 	@touch $(BENCH_READY)
 
 clean:
-	rm -rf .venv .venv-beam .newman .demo .bench .fuzz
+	rm -rf .venv .venv-audit .venv-beam .newman .demo .bench .fuzz
