@@ -68,7 +68,7 @@ def _unusable(path: Path, why: str) -> StorageError:
     return StorageError(
         f"the ledger {path} could not be read or written: {why}",
         reason="ledger_unusable",
-        cure="Check the file, its folder and their permissions.",
+        cure="Check the disk, the file, its folder and their permissions, then run the same command again.",
     )
 
 
