@@ -36,9 +36,7 @@ main()
 
 LAYERS = [
     "batchcredit.cli.app:app",
-    "batchcredit.settings.loading:_settings",
     "batchcredit.reader.examine:_with_lines",
-    "batchcredit.runner.batch:examined",
     "batchcredit.ledger.sqlite:SqliteLedger.enrol",
     "batchcredit.ledger.journal:Journal._commit_group",
     "batchcredit.engine.lane:Lane.admit",
@@ -58,7 +56,7 @@ def written(cli: CommandLine) -> bytes:
 
 @pytest.mark.parametrize("place", LAYERS)
 def test_an_error_anywhere_is_told_without_its_words(place: str, shop: CommandLine, sandbox: Sandbox) -> None:
-    """In Python's own development mode, at its loudest: no message, no traceback, no file has the secret."""
+    """In Python's own development mode, at its loudest: its kind and place, and no secret anywhere."""
     shop.configure(sandbox.address, sandbox.login, clicksend={"timeout": 1})
     shop.env |= {VARIABLE: KEY, "PYTHONFAULTHANDLER": "1", "PYTHONDEVMODE": "1", "PYTHONASYNCIODEBUG": "1"}
     path = shop.write("batch.csv", ROWS)
@@ -74,6 +72,7 @@ def test_an_error_anywhere_is_told_without_its_words(place: str, shop: CommandLi
         check=False,
     )
     assert ended.returncode != 0, ended
+    assert "a defect of batchcredit: ValueError in broken" in ended.stderr, ended.stderr
     assert KEY not in ended.stdout + ended.stderr, ended.stderr
     assert KEY.encode() not in written(shop)
 

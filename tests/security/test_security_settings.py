@@ -104,7 +104,7 @@ SLIPS = [
 ]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=80, deadline=None)
 @given(
     slip=st.sampled_from(SLIPS),
     secret=st.uuids().map(str) | st.from_regex(r"[A-Za-z]\d[A-Za-z'+/=]{8,30}", fullmatch=True),
