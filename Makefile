@@ -13,7 +13,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 BENCH_READY := .venv/.bench-ready
 
-.PHONY: demo test lint unit torture soak-real audit bench bench-peers clean
+.PHONY: demo test lint unit torture soak-real audit fuzz-files bench bench-peers clean
 
 demo: $(READY)
 	@$(BIN)/python samples/demo.py

@@ -67,7 +67,7 @@ def bare(rows: list[dict[str, str]], columns: tuple[str, ...]) -> list[tuple[str
 
 def hostile_rows() -> list[tuple[str, ...]]:
     """Each payload in each column, and in one column that is carried through a good row."""
-    rows = []
+    rows: list[tuple[str, ...]] = [("nobody", "x" * 5000, "5", "KES", "r0", "", "")]
     for number, text in enumerate(HOSTILE, 1):
         good = ("fastmessage", f"client{number}", "5", "KES", f"r{number}", "", "")
         rows.append((*good[:5], text, text))

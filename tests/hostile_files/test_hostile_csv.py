@@ -103,6 +103,13 @@ LARGE = {
 }
 
 
+def test_a_header_without_end_is_refused() -> None:
+    """Each column takes its time in each block."""
+    found = ending(LARGE["140,000 names"])
+    assert isinstance(found, RefusedError)
+    assert found.reason == "too_many_columns"
+
+
 @pytest.mark.parametrize("name", LARGE)
 def test_size_costs_no_more_than_time_to_read_it(name: str) -> None:
     """What is large in one direction is read or refused in seconds, with a message of a few lines."""
