@@ -84,10 +84,13 @@ class Delivery:
     async def _send(self, line: Line, job: Job, intent_boot_s: float) -> Exchange:
         lane = self.lane
 
+        def left_s() -> float:
+            return INTENT_MOST_S - (host.boot_s() - intent_boot_s)
+
         async def departs() -> None:
-            if not lane.pace.is_free:
-                await lane.pace.window()
-            if host.boot_s() - intent_boot_s > INTENT_MOST_S:
+            if not lane.pace.is_free and not await lane.pace.window(left_s()):
+                raise WithheldError
+            if left_s() < 0:
                 raise WithheldError
 
         return await line.exchange(lane.provider.transfer(job.transfer), lane.policy.timeout_s, departs)

@@ -1,5 +1,6 @@
 """The pace of one lane: requests evenly spaced, and never more than the rate in any window of its period."""
 
+import math
 from collections import deque
 from dataclasses import dataclass
 from decimal import Decimal
@@ -17,8 +18,9 @@ BURST_S = 0.02
 #: some arrive a few milliseconds sooner after they left than others.
 WINDOW_SLACK = 1.004
 
-#: Tokens come this much slower than the rate allows, so that the window has rarely to hold anyone up.
-SLACK = 1.002
+#: Tokens come this much slower than the rate allows. Were they faster than the window lets requests go, those
+#: that wait for it would become more and more, and wait for longer than an intent lasts.
+SLACK = 1.0045
 
 
 _UNITS = {1: "s", 60: "min", 3600: "h"}
@@ -75,18 +77,23 @@ class Pace:
                 await self._limiter.acquire(self._limiter.max_rate - 1)
             await self._limiter.acquire()
 
-    async def window(self) -> None:
-        """Wait until the window has room; called as the last thing before a request leaves.
+    async def window(self, most_s: float = math.inf) -> bool:
+        """Wait until the window has room, and take it; called as the last thing before a request leaves.
+        False, and nothing is taken, where that would be later than in `most_s`.
 
         What comes between a token and its request, a commit or a dial, takes longer for one than for another,
         so evenly spaced tokens alone don't keep evenly spaced requests.
         """
+        until = now() + most_s
         while self._sent and len(self._sent) == self._sent.maxlen:
-            wait_s = self._sent[0] + self._window_s - now()
-            if wait_s <= 0:
+            opens_at = self._sent[0] + self._window_s
+            if opens_at <= now():
                 break
-            await anyio.sleep(wait_s)
+            if opens_at > until:
+                return False
+            await anyio.sleep_until(opens_at)
         self._sent.append(now())
+        return True
 
 
 def _limiter(rate: Rate) -> AsyncLimiter:

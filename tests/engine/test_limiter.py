@@ -134,6 +134,48 @@ def test_the_first_turn_waits(wait_s: float) -> None:
     assert run_leaping(first()) == pytest.approx(wait_s, abs=1e-4)
 
 
+@pytest.mark.parametrize("rate", [Rate(Decimal(20), 60), Rate(Decimal(10), 1), Rate(Decimal(300), 1)], ids=str)
+@given(seed=st.integers(0, 99))
+@settings(deadline=None, max_examples=3, phases=UNSHRUNK)
+def test_the_window_holds_nobody_up_for_long(rate: Rate, seed: int) -> None:
+    """Over hours as over minutes: who waits there longer and longer would be too late for their intent."""
+
+    async def longest_wait() -> float:
+        pace, dice, left, waits = Pace(rate), random.Random(seed), iter(range(3_000)), [0.0]
+
+        async def sender() -> None:
+            for _ in left:
+                await pace.turn()
+                await anyio.sleep(dice.uniform(0, 0.05))
+                began = anyio.current_time()
+                await pace.window()
+                waits.append(anyio.current_time() - began)
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(8):
+                tasks.start_soon(sender)
+        return max(waits)
+
+    assert run_leaping(longest_wait()) < 0.5
+
+
+def test_a_window_that_opens_too_late_is_not_waited_for() -> None:
+    """It is told at once, and takes nobody's place."""
+
+    async def times() -> tuple[bool, float, bool, float]:
+        pace = Pace(Rate(Decimal(1), 60))
+        await pace.window()
+        begun = anyio.current_time()
+        refused = await pace.window(2.0)
+        told = anyio.current_time()
+        return refused, told - begun, await pace.window(61.0), anyio.current_time() - told
+
+    refused, told_s, granted, waited_s = run_leaping(times())
+    assert (refused, granted) == (False, True)
+    assert told_s == pytest.approx(0, abs=1e-3)
+    assert waited_s == pytest.approx(60.24, abs=1e-2)
+
+
 async def test_no_rate_is_no_wait() -> None:
     """Without a rate nobody waits."""
     pace = Pace(None)
