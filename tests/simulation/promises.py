@@ -131,7 +131,9 @@ def _all_is_explained(given: Given, executed: Mapping[Key, int]) -> None:
 
 def _no_needless_doubt(given: Given) -> None:
     """What was answered plainly, on a machine that nothing happened to, is not in doubt."""
-    heard = {(kind, account, Decimal(amount)): at for (kind, account, amount), at in given.providers.heard.items()}
+    heard = {
+        (kind, account, Decimal(amount)): at for (kind, account, amount), at in given.providers.heard.items()
+    }
     for results in given.results:
         for row in results or ():
             machine = heard.get(_result_key(row))
@@ -141,7 +143,10 @@ def _no_needless_doubt(given: Given) -> None:
 
 def _balances_are_theirs(given: Given) -> None:
     """The balances of a credited row are those that the provider told of this very transfer."""
-    said = {(kind, account, Decimal(amount)): body for (kind, account, amount), body in given.providers.said.items()}
+    said = {
+        (kind, account, Decimal(amount)): body
+        for (kind, account, amount), body in given.providers.said.items()
+    }
     for results in given.results:
         for row in results or ():
             body = said.get(_result_key(row))

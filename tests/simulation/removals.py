@@ -21,12 +21,15 @@ from batchcredit.ledger.base import Claim, Claimed, Settle
 from batchcredit.runner import overlap
 from batchcredit.transfer import Event
 
+_late_claims: list[object] = []
+
 Patch = tuple[object, str, object]
 
 
 def _intent_before_send() -> Iterator[Patch]:
     async def claim(self: Delivery, line: object, job: Job) -> Claimed:
-        asyncio.ensure_future(self.journal.claim(Claim(self.batch, self.lane.record.id, job.transfer)))
+        claim = self.journal.claim(Claim(self.batch, self.lane.record.id, job.transfer))
+        _late_claims.append(asyncio.ensure_future(claim))
         return Claimed(host.boot_s())
 
     yield Delivery, "_claim", claim
@@ -37,7 +40,7 @@ def _sync_before_send() -> Iterator[Patch]:
 
 
 def _commit_before_send() -> Iterator[Patch]:
-    """Intents are kept, but only as durable as the next checkpoint: what NORMAL means for a write-ahead log."""
+    """Intents become durable at the next checkpoint: what NORMAL means for a write-ahead log."""
     yield sqlite_file, "_WRITING", sqlite_file._WRITING.replace("synchronous=FULL", "synchronous=NORMAL")
 
 
@@ -206,4 +209,3 @@ def without(safeguard: str) -> Iterator[None]:
     finally:
         for patch in reversed(patches):
             patch.stop()
-

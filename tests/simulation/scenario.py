@@ -93,20 +93,32 @@ class Scenario:
 
     def smaller(self) -> "Iterator[Scenario]":
         """Everything that is a little simpler, the boldest first."""
+        yield from self._with_fewer_starts()
+        yield from self._with_fewer_rows()
+        yield from self._in_better_weather()
+        yield from self._with_simpler_lanes()
+
+    def _with_fewer_starts(self) -> "Iterator[Scenario]":
         for number in range(len(self.starts)):
             yield replace(self, starts=_without(self.starts, number))
         for number, start in enumerate(self.starts):
             for left in range(len(start.strikes)):
                 calmer = replace(start, strikes=_without(start.strikes, left))
                 yield replace(self, starts=_instead(self.starts, number, calmer))
+
+    def _with_fewer_rows(self) -> "Iterator[Scenario]":
         for number, rows in enumerate(self.files):
             for fewer in _fewer(rows):
                 yield replace(self, files=_instead(self.files, number, fewer))
+
+    def _in_better_weather(self) -> "Iterator[Scenario]":
         for fault in self.faults:
             yield replace(self, faults={one: self.faults[one] for one in self.faults if one is not fault})
         for accident in fields(self.weather):
             if getattr(self.weather, accident.name):
                 yield replace(self, weather=replace(self.weather, **{accident.name: 0.0}))
+
+    def _with_simpler_lanes(self) -> "Iterator[Scenario]":
         for kind, lane in self.lanes.items():
             for calmer_lane in (replace(lane, concurrency=1), replace(lane, rate=None)):
                 if calmer_lane != lane:
@@ -160,8 +172,10 @@ def _files(dice: Random, kinds: Sequence[str]) -> Iterator[tuple[Row, ...]]:
             second += [row for row in first if dice.random() < 0.2]
         if dice.random() < 0.5:
             named = [row.reference for row in first if row.reference]
-            second = [replace(row, reference=dice.choice(named)) if named and dice.random() < 0.1 else row
-                      for row in second]
+            second = [
+                replace(row, reference=dice.choice(named)) if named and dice.random() < 0.1 else row
+                for row in second
+            ]
         dice.shuffle(second)
         yield tuple(_references_once(second))
 

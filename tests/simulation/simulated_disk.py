@@ -1,7 +1,8 @@
 """A disk that loses what was not synced, and fails or ends when it is told to.
 
-SQLite writes through it to real files, which are what the operating system would show. Beside them it keeps what
-would be there after a power cut: what was synced, and any part of the rest, in any order, torn at any sector.
+SQLite writes through it to real files, which are what the operating system would show. Beside them it keeps
+what would be there after a power cut: what was synced, and any part of the rest, in any order, torn at any
+sector.
 """
 
 from collections.abc import Callable, Iterator
@@ -119,17 +120,17 @@ class _ShimFile(apsw.VFSFile):
         self._counts = disk.takes(self._path)
         super().__init__("unix", name, flags)
 
-    def xWrite(self, data: bytes, offset: int) -> None:
+    def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802
         if self._counts:
             self._disk.operate(self._path, (offset, bytes(data)))
         super().xWrite(data, offset)
 
-    def xTruncate(self, size: int) -> None:
+    def xTruncate(self, size: int) -> None:  # noqa: N802
         if self._counts:
             self._disk.operate(self._path, size)
         super().xTruncate(size)
 
-    def xSync(self, flags: int) -> None:
+    def xSync(self, flags: int) -> None:  # noqa: N802
         if self._counts:
             self._disk.operate(self._path, None)  # the real files need no sync: they are thrown away
 
@@ -139,12 +140,12 @@ class _Shim(apsw.VFS):
         self._disk = disk
         super().__init__("simulated", "unix", makedefault=True)
 
-    def xOpen(self, name: Any, flags: list[int]) -> apsw.VFSFile:
+    def xOpen(self, name: Any, flags: list[int]) -> apsw.VFSFile:  # noqa: N802
         # SQLite ignores that it can't lock a file that it may only read when it closes it; apsw does not
         flags[0] = flags[0] & ~apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_READWRITE
         return _ShimFile(self._disk, name, flags)
 
-    def xDelete(self, filename: str, syncdir: bool) -> None:
+    def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: N802
         if self._disk.takes(filename):
             self._disk.remove(filename)
         super().xDelete(filename, syncdir)

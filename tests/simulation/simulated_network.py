@@ -26,7 +26,6 @@ from batchcredit.sandbox.settings import SandboxSettings
 from batchcredit.sandbox.simulation import Simulation
 from batchcredit.sandbox.transfers import Case, Transfers
 
-
 _BUFFER_BYTES = 65_536
 
 
@@ -81,7 +80,16 @@ class Refused:
 
 
 #: Faults after which nothing more may come to ClickSend from the same run.
-_HALTING = frozenset({Fault.STATUS_401, Fault.STATUS_403, Fault.STATUS_404, Fault.HTML_403, Fault.REDIRECT_302, Fault.REDIRECT_307})
+_HALTING = frozenset(
+    {
+        Fault.STATUS_401,
+        Fault.STATUS_403,
+        Fault.STATUS_404,
+        Fault.HTML_403,
+        Fault.REDIRECT_302,
+        Fault.REDIRECT_307,
+    }
+)
 
 RETRY_AFTER_S = 2
 
@@ -165,7 +173,9 @@ class Providers:
         """The answer to the one question that a run asks: what a ClickSend client has."""
         prefix, _, client = request.path.rpartition("/")
         assert (request.method, prefix) == ("GET", "/clicksend/v3/reseller/accounts"), request
-        account = self.simulation.accounts.account(clicksend.KIND, self._clicksend.login(request.headers), client)
+        account = self.simulation.accounts.account(
+            clicksend.KIND, self._clicksend.login(request.headers), client
+        )
         found = json.loads(self._clicksend.shown(client, account))
         return clicksend.envelope(200, "SUCCESS", "Here is your client.", found)
 
@@ -303,10 +313,12 @@ class Link(asyncio.Transport):
             at = int(world.dice("cut at", case.order.key, case.order.amount) * len(said))
             self._say(said[:at], end="reset" if world.dice("cut how") < 0.5 else "close")
             return
-        if providers.is_struck("chatty", case):
-            said += said
         self._say(said, end="close" if providers.is_struck("hasty", case) else "")
         world.at(self._to_client_at, lambda: self._come_through(case))
+        if not self._closed_there and providers.is_struck(
+            "chatty", case
+        ):  # sooner than anybody could ask again
+            world.at(self._to_client_at + 0.00005, lambda: self._come(said))
 
     def _come_through(self, case: Case) -> None:
         """The answer has reached the program's kernel; whoever has closed the connection does not hear it."""

@@ -11,6 +11,8 @@ import csv
 import random
 import shutil
 import tempfile
+import traceback
+import warnings
 import zoneinfo
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -36,8 +38,8 @@ from batchcredit.engine.queue import Job
 from batchcredit.engine.wire import direct
 from batchcredit.errors import BatchcreditError
 from batchcredit.ledger import registry
-from batchcredit.ledger.sqlite_reader import SqliteReader
 from batchcredit.ledger.base import ResultRow
+from batchcredit.ledger.sqlite_reader import SqliteReader
 from batchcredit.reader import ReadOptions, Survey, Worksheet
 from batchcredit.runner import batch, desk, dispatch
 from batchcredit.runner.options import InputOptions, SendOptions
@@ -77,6 +79,7 @@ class Ended:
     start: Start
     code: int | None
     reason: str = ""
+    seconds: float = 0.0
 
 
 @dataclass
@@ -191,7 +194,7 @@ class Machine:
         world = self.world
         world.start_machine()
         world.tell(f"starts {start}")
-        self.file = start.file
+        self.file, begun_at = start.file, world.now
         loop = SimulatedLoop(world)
         loop.connect = self.providers.connect
         for strike in start.strikes:
@@ -207,6 +210,7 @@ class Machine:
             ended = Ended(start, error.exit_code, error.reason)
         finally:
             self._tear_down(loop)
+        ended.seconds = world.now - begun_at
         world.tell(f"ended {ended.code} {ended.reason}")
         self.story.ended.append(ended)
         return ended
@@ -326,8 +330,10 @@ class Machine:
         self.providers.simulation.change({"fault_rates": {}, "wallet": Decimal(10**9)})
 
     def run_to_the_end(self) -> None:
-        """Start each file until nothing is left of it that could be sent. A row that is open in two files waits
-        for the older one, or for a person."""
+        """Start each file until nothing is left of it that could be sent.
+
+        A row that is open in two files waits for the older one, or for a person.
+        """
         left = set(range(len(self.scenario.files)))
         ended: list[Ended] = []
         for _ in range(LAST_STARTS):
@@ -341,14 +347,18 @@ class Machine:
 
     def _waits(self, ended: Ended) -> bool:
         results = self._results(ended.start.file) or []
-        return ended.code == 4 and {row["reason"] for row in results if row["status"] == "not_sent"} <= WAITING
+        return (
+            ended.code == 4 and {row["reason"] for row in results if row["status"] == "not_sent"} <= WAITING
+        )
 
     def settle_doubts(self) -> None:
         """A person looks at the provider's own book, after the quiet time, and says what it says."""
         self.world.pass_until(self.world.now + QUIET_S + 1)
         paid = {(one[1], one[3], Decimal(one[4])) for one in self.providers.book}
         for record, row in self.doubts():
-            verdict = "credited" if (row.provider, row.account, Decimal(row.amount)) in paid else "not-credited"
+            verdict = (
+                "credited" if (row.provider, row.account, Decimal(row.amount)) in paid else "not-credited"
+            )
             self.world.tell(f"resolves {row.account} {row.amount} {verdict}")
             for _ in range(SET_BACK_DAYS):
                 if not (problem := self._resolve(record.id, row.row, verdict)):
@@ -393,7 +403,6 @@ class Machine:
         with found[0].open(encoding="utf-8-sig", newline="") as file:
             return list(csv.DictReader(file))
 
-
     def _rows(self, number: int) -> list[dict[str, str]] | None:
         """What a results file would say."""
         with contextlib.closing(registry.hold(self.ledger_url, "show")) as ledger:
@@ -421,7 +430,14 @@ class Machine:
 
 #: What may leave a row in doubt although its answer came through.
 TROUBLE = frozenset(
-    {Disaster.KILL, Disaster.POWER, Disaster.STOP_TWICE, Disaster.SLEEP, Disaster.DISK_FULL, Disaster.DISK_ERROR}
+    {
+        Disaster.KILL,
+        Disaster.POWER,
+        Disaster.STOP_TWICE,
+        Disaster.SLEEP,
+        Disaster.DISK_FULL,
+        Disaster.DISK_ERROR,
+    }
 )
 
 #: Why rows of a file may wait for a person who settles those of another one.
@@ -446,7 +462,9 @@ def _write(path: Path, rows: Sequence[Row]) -> None:
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("provider", "account", "amount", "currency", "reference"))
-        writer.writerows((row.kind, row.account, row.amount, CURRENCY[row.kind], row.reference) for row in rows)
+        writer.writerows(
+            (row.kind, row.account, row.amount, CURRENCY[row.kind], row.reference) for row in rows
+        )
 
 
 @contextmanager
@@ -468,7 +486,9 @@ def simulated(machine: Machine) -> Iterator[None]:
         with contextlib.suppress(apsw.FullError, apsw.IOError):  # SQLite itself ignores them at this place
             really(reader)
 
-    async def send(self: Delivery, line: Any, job: Job, intent_boot_s: float, really: Any = Delivery._send) -> Any:
+    async def send(
+        self: Delivery, line: Any, job: Job, intent_boot_s: float, really: Any = Delivery._send
+    ) -> Any:
         with machine.sending(self, job.transfer, intent_boot_s):
             return await really(self, line, job, intent_boot_s)
 
@@ -498,18 +518,22 @@ def simulated(machine: Machine) -> Iterator[None]:
         yield
 
 
-def tell(scenario: Scenario, *, with_history: bool = False) -> Story:
-    """Live through a scenario. A broken promise is in the story; anything else that goes wrong is raised."""
+def tell(scenario: Scenario, *, with_history: bool = False, most_steps: int = 300_000) -> Story:
+    """Live through a scenario. A broken promise is in the story, as is a defect, which breaks them all."""
     story = Story(scenario)
-    world = World(scenario.seed, history=[] if with_history else None)
+    world = World(scenario.seed, history=[] if with_history else None, most_steps=most_steps)
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
         machine = Machine(scenario, world, Path(folder), story)
-        with simulated(machine):
+        with simulated(machine), warnings.catch_warnings():
+            # anyio's tasks that a crash keeps from beginning say so
+            warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
             try:
                 _live_through(machine)
-            except (PromiseError, AssertionError) as error:
-                story.broken = f"{type(error).__name__}: {error}"
+            except PromiseError as error:
+                story.broken = str(error)
+            except Exception:
+                story.broken = f"a defect: {traceback.format_exc()}"
     for worksheet, _ in machine.surveys.values():
         worksheet.remove()
     story.executed, story.seconds = len(machine.providers.book), world.now - 1_000
@@ -531,5 +555,3 @@ def _live_through(machine: Machine) -> None:
         machine.settle_doubts()
         machine.run_to_the_end()
         machine.check(settled=True)
-
-

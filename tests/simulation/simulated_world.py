@@ -44,7 +44,7 @@ class _Event:
 
 @dataclass
 class World:
-    """`machine` counts the starts of the program: what an earlier one left to be done is not done any more."""
+    """`machine` counts the starts of the program: what an earlier one left to be done is done no more."""
 
     seed: object
     now: float = 1_000.0
@@ -52,6 +52,7 @@ class World:
     wall_shift_s: float = 0.0  # by which somebody has set the wall clock
     machine: int = 0
     steps: int = 0
+    most_steps: int = 300_000  # of one start: what takes more does not end by itself
     at_step: dict[int, Callable[[], object]] = field(default_factory=dict)
     history: list[str] | None = None
     digest: Any = field(default_factory=sha256)
@@ -138,9 +139,8 @@ class _Ready(deque[Any]):
 class SimulatedLoop(asyncio.SelectorEventLoop):
     """asyncio's own loop; sockets, threads, signals and the clock are the world's."""
 
-    #: A run that takes longer than this, or more rounds, does not end by itself.
+    #: A run that takes longer than this does not end by itself.
     LONGEST_S = 40 * 86_400
-    MOST_STEPS = 3_000_000
 
     def __init__(self, world: World) -> None:
         super().__init__()
@@ -156,7 +156,7 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
 
     def _leap(self, timeout: float | None = None) -> list[Any]:
         world = self.world
-        if world.now - self._begun_at > self.LONGEST_S or world.steps > self.MOST_STEPS:
+        if world.now - self._begun_at > self.LONGEST_S or world.steps > world.most_steps:
             raise StuckError("it does not end")
         next_at = world.next_at()
         if timeout is None and next_at is None:
