@@ -121,16 +121,16 @@ def _lanes_pause() -> Iterator[Patch]:
 
 
 def _lanes_keep_pace() -> Iterator[Patch]:
-    async def at_once(_: Pace) -> None:
-        pass
+    async def at_once(*_: object) -> bool:
+        return True
 
     yield Pace, "turn", at_once
     yield Pace, "window", at_once
 
 
 def _the_window_is_watched() -> Iterator[Patch]:
-    async def at_once(_: Pace) -> None:
-        pass
+    async def at_once(*_: object) -> bool:
+        return True
 
     yield Pace, "window", at_once
 

@@ -246,5 +246,6 @@ def _faults(dice: Random) -> dict[Fault, float]:
     """A few of the sandbox's faults, each now and then."""
     if dice.random() < 0.3:
         return {}
-    some = dice.sample(sorted(Fault), dice.randint(1, 5))
-    return {fault: dice.uniform(0.02, 0.15) for fault in some}
+    some = dice.sample(sorted(Fault), dice.randint(3, 8))
+    some += [Fault.STATUS_429] if dice.random() < 0.3 else []
+    return {fault: dice.uniform(0.01, 0.1) for fault in some}
