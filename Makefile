@@ -1,19 +1,20 @@
 # make demo   the main job, against both simulated providers on this machine
 # make test   everything that has to pass
+# make soak   simulated runs in which everything goes wrong, two hours of them; SEEDS=100000
 # make torture    kill -9, stops and freezes in the thick of it, ten minutes and more; ROUNDS=16 SEED=
 # make soak-real  one run for an hour, whose memory, descriptors and threads have to stay flat; MINUTES=60
-# make fuzz   hostile answers, for SECONDS=300 or as long as you like
-# make fuzz-files  hostile input files, thousands of each kind, in some ten minutes
+# make fuzz   hostile answers and hostile files, for SECONDS=300 or as long as you like
 # make audit  known weaknesses of what is installed; it needs a network, and fails without
 # make bench  what it takes, beside peers measured in the same run; ARGS=--quick for a few minutes
 # make bench-peers  the two peers that bring much with them, Apache Beam and Newman, in folders of their own
 PYTHON ?= python3
 SECONDS ?= 300
+SEEDS ?= 100000
 BIN := .venv/bin
 READY := .venv/.ready
 BENCH_READY := .venv/.bench-ready
 
-.PHONY: demo test lint unit torture soak-real audit fuzz-files bench bench-peers clean
+.PHONY: demo test lint unit soak torture soak-real fuzz audit bench bench-peers clean
 
 demo: $(READY)
 	@$(BIN)/python samples/demo.py
@@ -29,6 +30,9 @@ lint: $(READY)
 unit: $(READY)
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal
 
+soak: $(READY)
+	$(BIN)/python tests/simulation/soak.py --seeds $(SEEDS)
+
 torture: $(READY)
 	TORTURE_ROUNDS=$(ROUNDS) TORTURE_SEED=$(SEED) $(BIN)/python -m pytest -q -m torture tests/torture/test_torture.py
 
@@ -36,10 +40,7 @@ soak-real: $(READY)
 	SOAK_MINUTES=$(MINUTES) $(BIN)/python -m pytest -q -m torture tests/torture/test_soak.py
 
 fuzz: $(READY)
-	$(BIN)/python tests/fuzz/fuzz_answers.py $(SECONDS)
-
-fuzz-files: $(READY)
-	$(BIN)/python -m pytest -q -n 2 --hypothesis-profile=fuzz tests/hostile_files/test_hostile_csv.py tests/hostile_files/test_hostile_parquet.py
+	$(BIN)/python tests/fuzz/long_fuzz.py $(SECONDS)
 
 audit: .venv-audit/.ready $(READY)
 	$(BIN)/python -m pip check

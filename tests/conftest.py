@@ -1,10 +1,20 @@
-"""One sandbox for each test module that asks for it."""
+"""One sandbox for each test module that asks for it, and the profile of `make fuzz`."""
 
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from batchcredit.sandbox import Control, SandboxAddress, SandboxSettings, sandbox_process
+
+#: So many that a test takes seconds; `make fuzz` asks again and again, for other ones.
+settings.register_profile(
+    "fuzz",
+    max_examples=400,
+    derandomize=False,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 
 
 @pytest.fixture(scope="module")

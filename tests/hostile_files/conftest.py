@@ -1,4 +1,4 @@
-"""A shop on the module's sandbox, and the reader's own parts; `make fuzz` asks for many more examples."""
+"""A shop on the module's sandbox, and the reader's own parts."""
 
 import itertools
 import sys
@@ -7,15 +7,10 @@ from pathlib import Path
 
 import pytest
 from command_line import CommandLine, Sandbox, command_line
-from hypothesis import HealthCheck, settings
 
 from batchcredit.sandbox import Control, SandboxAddress
 
 sys.path.append(str(Path(__file__).parents[1] / "reader"))
-
-settings.register_profile(
-    "fuzz", max_examples=3000, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
 
 _NUMBERS = itertools.count(1)
 

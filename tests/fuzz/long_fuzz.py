@@ -1,45 +1,51 @@
-"""Fuzzing as long as one likes: python tests/fuzz/fuzz_answers.py SECONDS
+"""Fuzzing as long as one likes, and a minute more at the most: python tests/fuzz/long_fuzz.py SECONDS
 
-With atheris, which is led by coverage, where it is installed; else with the tests of this folder, again and
-again, each with a thousand of hypothesis's examples.
+hypothesis searches in all tests of the two folders that ask it, a file at a time, again and again, with more
+examples than in `make test`. Where atheris is installed, which is led by coverage, it has the second half.
 """
 
+import itertools
+import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
+FOLDERS = (HERE, HERE.parent / "hostile_files")
 #: Where atheris keeps what it found interesting, and what it found wrong.
 CORPUS, FOUND = ROOT / ".fuzz" / "corpus", ROOT / ".fuzz" / "found"
 LIMITS = ("-max_len=4096", "-timeout=10", "-rss_limit_mb=1024", "-print_final_stats=1")
 
 
 def main(seconds: int) -> int:
-    sys.path[:0] = [str(ROOT), str(HERE), str(HERE.parent / "engine")]
-    try:
-        import atheris  # noqa: F401
-    except ImportError:
-        print("atheris is not installed (pip install atheris): hypothesis searches instead", flush=True)
+    if not find_spec("atheris"):
+        print("atheris is not installed (pip install atheris): hypothesis searches alone", flush=True)
         return by_hypothesis(seconds)
-    by_atheris(seconds)
-    return 0
+    found = by_hypothesis(seconds // 2)
+    if not found:
+        by_atheris(seconds - seconds // 2)
+    return found
 
 
 def by_hypothesis(seconds: int) -> int:
-    """Whole rounds until the time is over, or one finds something."""
-    import pytest
-
+    """One file after the other until the time is over, or one finds something."""
     until, found = time.monotonic() + seconds, 0
-    while not found and time.monotonic() < until:
-        found = pytest.main(["-q", "-p", "no:xdist", "--hypothesis-profile=fuzz", str(HERE)])
-    return int(found)
+    files = [path for folder in FOLDERS for path in folder.glob("test_*.py") if "@given" in path.read_text()]
+    for path in itertools.cycle(files):
+        if found or time.monotonic() > until:
+            break
+        chosen = ["-m", "hypothesis and not torture", "--hypothesis-profile=fuzz", str(path)]
+        found = subprocess.call([sys.executable, "-m", "pytest", "-q", "-n", "2", *chosen], cwd=ROOT)
+    return found
 
 
 def by_atheris(seconds: int) -> None:
     """Ends the process, with a code of its own where something was found."""
     import atheris
 
+    sys.path[:0] = [str(ROOT), str(HERE), str(HERE.parent / "engine")]
     with atheris.instrument_imports(include=["batchcredit", "strict_json", "strict_http", "true_success"]):
         from answer_checks import check_answer, check_bytes
     from true_success import TRANSFERS, body_of
