@@ -8,10 +8,13 @@ def main() -> None:
     try:
         from batchcredit import host
         from batchcredit.cli import run
-    except KeyboardInterrupt:
-        sys.exit(2)  # nothing was read yet
-    host.keep_secrets_in()
-    sys.exit(run(sys.argv[1:]))
+
+        host.keep_secrets_in()
+        code = run(sys.argv[1:])
+    except KeyboardInterrupt:  # before anybody listened
+        sys.stderr.write("stopped before anything was sent\n")
+        code = 2
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -36,22 +36,23 @@ app.command(bench)
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; its exit code, as the contract says."""
-    try:
-        with host.interrupted_by_stop_signals():
+    with host.interrupted_by_stop_signals():
+        try:
             found = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
-    except BatchcreditError as error:
-        return _failed(error, arguments)
-    except CycloptsError as error:
-        return _failed(_usage(error), arguments)
-    except KeyboardInterrupt:
-        stopped = RefusedError("stopped before anything was sent by this command", reason="stopped")
-        return _failed(stopped, arguments)
-    except Exception as error:
-        return _failed(defect(error), arguments)
+        except BatchcreditError as error:
+            return _failed(error, arguments)
+        except CycloptsError as error:
+            return _failed(_usage(error), arguments)
+        except KeyboardInterrupt:
+            stopped = RefusedError("stopped before anything was sent by this command", reason="stopped")
+            return _failed(stopped, arguments)
+        except Exception as error:
+            return _failed(defect(error), arguments)
     return found if isinstance(found, int) else 0
 
 
 def _failed(error: BatchcreditError, arguments: Sequence[str]) -> int:
+    host.deafen()
     as_json = "--json" in arguments
     log_json = "--log-format=json" in arguments or ("--log-format", "json") in pairwise(arguments)
     console_of(Common(log_format="json" if log_json else "text")).show_error(error)

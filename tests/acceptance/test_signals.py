@@ -157,7 +157,7 @@ def test_while_results_are_written(number: Signals, shop: CommandLine, sandbox: 
     given = batch_rows(60_000, accounts=5000)
     path = shop.write("batch.csv", given)
     running = shop.start("run", path, "--yes", "--json", "--limit", 5, "--out", "batch.results.csv")
-    wait_for(lambda: any(map(_has_bytes, shop.folder.glob(".*.part"))), every_s=0.001)
+    wait_for(lambda: any(map(_has_bytes, shop.folder.glob(".batch.results.csv.*.part"))), every_s=0.001)
     running.signal(number)
     ended = running.end()
     assert ended.code == 4, ended
@@ -180,4 +180,26 @@ def test_while_a_large_file_is_read(number: Signals, shop: CommandLine) -> None:
     wait_for(lambda: running.has_ended or list(shop.home.glob("batchcredit-*/input.csv")), every_s=0.001)
     running.signal(number)
     ended = running.end()
+    assert ended.refusal == (2, "stopped"), ended
+
+
+@BOTH
+def test_again_while_it_is_being_told(
+    number: Signals, cli: CommandLine, sandbox: Sandbox, silence: socket.socket
+) -> None:
+    """Whoever presses on gets the exit code that was told: by then the outcome stands."""
+    base_url = f"http://127.0.0.1:{silence.getsockname()[1]}"
+    cli.configure(sandbox.address, sandbox.login, clicksend={"base_url": base_url})
+    path = cli.write("batch.csv", [("clicksend", 7, 5, "USD")])
+    running = cli.start("run", path, "--yes", "--json")
+    silence.settimeout(20)
+    connection, _ = silence.accept()
+    with connection:
+        assert connection.recv(65_536)
+        for _ in range(200):
+            if running.has_ended:
+                break
+            running.signal(number)
+            time.sleep(0.002)
+        ended = running.end(10)
     assert ended.refusal == (2, "stopped"), ended
