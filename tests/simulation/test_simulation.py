@@ -1,5 +1,6 @@
 """Whole runs in a simulated world: crashes, power cuts, faults of network and disk, all from seeds."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -37,6 +38,15 @@ def test_each_safeguard_is_missed(safeguard: str) -> None:
         caught = next((seed for seed in range(SEEDS_TO_CATCH) if tell(drawn(seed)).broken), None)
     assert caught is not None
     assert tell(drawn(caught)).broken == ""
+
+
+def test_the_document_lists_each_safeguard() -> None:
+    """In this order, with a number of seeds that the tests live through."""
+    text = (Path(__file__).parents[2] / "docs" / "ARCHITECTURE.md").read_text()
+    section = text.partition("\n## Proof\n")[2].partition("\n## ")[0]
+    listed = re.findall(r"^\| ([a-z ]+) \| .+ \| (\d+) \|$", section, re.MULTILINE)
+    assert [name for name, _ in listed] == list(REMOVALS)
+    assert max(int(seeds) for _, seeds in listed) <= SEEDS_TO_CATCH
 
 
 @pytest.mark.parametrize("hash_seed", ["0", "1"])
