@@ -24,15 +24,17 @@ from batchcredit import host
 from batchcredit.errors import RefusedError
 from batchcredit.ledger.base import BatchRecord, LedgerReader, ResultRow
 from batchcredit.transfer import HIDDEN, State, looks_like_results
-from batchcredit.writer.target import ending, is_taken, part_of
+from batchcredit.writer.target import ending, is_taken, linked, part_of
 
 _CHUNK_ROWS = 10_000
 _OWNER_BYTES = 4096
-_LINE_BYTES = 1 << 22
-csv.field_size_limit(_LINE_BYTES)  # a user's own cell may be longer than the 128 KiB it has by default
+_RECORD_BYTES = 1 << 22
+csv.field_size_limit(_RECORD_BYTES)  # a user's own cell may be longer than the 128 KiB it has by default
+_CELL_CHARS = 1000  # none of the cells that are kept is nearly as long
 _ROWS_MOST = 1 << 63  # a ledger knows no larger numbers
 _UNREADABLE = (
-    *(OSError, EOFError, zlib.error, csv.Error, pl.exceptions.PolarsError),
+    *(OSError, EOFError, zlib.error, csv.Error),
+    *(pl.exceptions.PolarsError, pl.exceptions.PanicException),  # that one is no Exception
     *(ValueError, TypeError, OverflowError),  # cells of other types than ours
 )
 _READ = ("row", "status", "attempts", "settled_by", "transfer_id", "batch")
@@ -224,25 +226,40 @@ def _lines(path: Path) -> Iterator[Sequence[_Line]]:
 
 def _csv_lines(path: Path) -> Iterator[Sequence[_Line]]:
     with _opened(path) as raw:
-        text = csv.reader(_text(raw), strict=True)
-        header = next(text, [])
+        records = _records(raw)
+        header = next(records, [])
         _refuse_other_columns(header)
-        places = [header.index(name) for name in _READ]
-        while chunk := list(islice(text, _CHUNK_ROWS)):
-            if any(len(cells) != len(header) for cells in chunk):
-                raise _NoResults("a row of it breaks off")
-            yield [_line(*(cells[place] for place in places)) for cells in chunk]
+        lines = _kept(records, len(header), [header.index(name) for name in _READ])
+        while chunk := list(islice(lines, _CHUNK_ROWS)):
+            yield chunk
+
+
+def _kept(records: Iterator[list[str]], width: int, places: Sequence[int]) -> Iterator[_Line]:
+    for cells in records:
+        if len(cells) != width:
+            raise _NoResults("a row of it breaks off")
+        yield _line(*(cells[place] for place in places))
 
 
 def _opened(path: Path) -> BinaryIO:
     return cast(BinaryIO, gzip.open(path, "rb")) if ending(path) == ".csv.gz" else path.open("rb")
 
 
-def _text(raw: BinaryIO) -> Iterator[str]:
-    while line := raw.readline(_LINE_BYTES):
-        if len(line) == _LINE_BYTES:
-            raise _NoResults("it has a line of more than 4 MiB")
-        yield line.decode("utf-8")
+def _records(raw: BinaryIO) -> Iterator[list[str]]:
+    """One at a time, and none that is longer than ours can be: what is packed may be endless."""
+    room = _RECORD_BYTES
+
+    def lines() -> Iterator[str]:
+        nonlocal room
+        while line := raw.readline(room):
+            room -= len(line)
+            if not room:
+                raise _NoResults("it has a row of more than 4 MiB")
+            yield line.decode("utf-8")
+
+    for cells in csv.reader(lines(), strict=True):
+        yield cells
+        room = _RECORD_BYTES
 
 
 def _parquet_lines(path: Path) -> Iterator[Sequence[_Line]]:
@@ -259,8 +276,11 @@ def _line(row: Any, status: Any, attempts: Any, settled_by: Any, transfer_id: An
     number = int(row)
     if not 0 < number < _ROWS_MOST:
         raise _NoResults(f"it has a row {number}")
-    by, transfer, name = (str(cell or "") for cell in (settled_by, transfer_id, batch))
-    return _Line(number, str(status), int(attempts), by, transfer, name.removeprefix("'"))
+    texts = [str(cell or "") for cell in (status, settled_by, transfer_id, batch)]
+    if max(map(len, texts)) > _CELL_CHARS:
+        raise _NoResults("a cell of it is longer than ours are")
+    ended, by, transfer, name = texts
+    return _Line(number, ended, int(attempts), by, transfer, name.removeprefix("'"))
 
 
 def _refuse_other_columns(columns: Sequence[str]) -> None:
@@ -299,7 +319,9 @@ def _create_owner(path: Path, owner: _Owner) -> bool:
             file.write(json.dumps(fields).encode())
             file.flush()
             os.fsync(file.fileno())
-            _put_first(part, owner_path(path))
+            if not linked(part, place := owner_path(path)):
+                place.touch(exist_ok=False)  # where there are no links; where it is taken, this says so
+                part.replace(place)
     except FileExistsError:
         return False
     except OSError as error:
@@ -307,17 +329,6 @@ def _create_owner(path: Path, owner: _Owner) -> bool:
             path, f"nothing can be written beside it: {error.strerror}", "out_unwritable"
         ) from None
     return True
-
-
-def _put_first(part: Path, place: Path) -> None:
-    """Put `part` where nothing stands. Raises FileExistsError where something does."""
-    try:
-        place.hardlink_to(part)
-    except FileExistsError:
-        raise
-    except OSError:  # a file system without links
-        place.touch(exist_ok=False)
-        part.replace(place)
 
 
 def _owner(path: Path) -> _Owner | None:

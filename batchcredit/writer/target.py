@@ -125,7 +125,7 @@ def replace(path: Path, write: Callable[[BinaryIO], None], may_replace: Callable
 def _put(part: Path, path: Path, may_replace: Callable[[Path], bool]) -> Path:
     for number in range(1, _OTHER_NAMES + 1):
         name = path if number == 1 else second_name(path, number)
-        if not is_taken(name) and _is_first_at(name, part):
+        if linked(part, name):
             return name
         if is_taken(name) and not may_replace(name):
             continue
@@ -140,7 +140,7 @@ def _put(part: Path, path: Path, may_replace: Callable[[Path], bool]) -> Path:
     raise OSError(errno.EBUSY, "this name and all second names are taken or held open")
 
 
-def _is_first_at(name: Path, part: Path) -> bool:
+def linked(part: Path, name: Path) -> bool:
     """Whether `part` now stands at a free name. A rename would replace what came there at the last moment;
     a second link does not. Not every file system has those."""
     try:

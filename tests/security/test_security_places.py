@@ -74,16 +74,15 @@ def ours(file: BinaryIO) -> None:
 def test_what_appears_at_the_last_moment(
     kind: str, tmp_path: Path, other: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What comes to a free name after the last look at it is left as it is, and a second name is used."""
-    path = tmp_path / "out.csv"
+    """What comes to a free name just before it is taken is left as it is, and a second name is used."""
+    path, link = tmp_path / "out.csv", os.link
 
-    def look(name: Path) -> bool:
-        if os.path.lexists(path):
-            return os.path.lexists(name)
+    def come_first(part: Path, name: Path) -> None:
+        monkeypatch.setattr(os, "link", link)
         in_the_way(kind, path, other)
-        return False
+        link(part, name)
 
-    monkeypatch.setattr(target, "is_taken", look)
+    monkeypatch.setattr(os, "link", come_first)
     written = target.replace(path, ours, foreign)
     assert untouched(kind, path, other)
     assert (written.name, written.read_bytes()) == ("out (2).csv", b"ours")

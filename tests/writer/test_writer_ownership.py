@@ -1,8 +1,10 @@
 """Whose place a results file's name is."""
 
 import errno
+import gzip
 import json
 import os
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -249,6 +251,46 @@ def test_a_damaged_results_file_is_refused(tmp_path: Path, end: str) -> None:
     write_results(ledger, batch, path)
     path.write_bytes(path.read_bytes()[:-30])
     assert refused(path, ledger, batch) == "out_exists"
+
+
+def test_a_decoder_that_panics_is_a_refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a damaged file makes of polars does not end the program."""
+    path, batch = tmp_path / "out.parquet", batch_of(1)
+    ledger = as_reader(MemoryLedger([result_row(1)]))
+    write_results(ledger, batch, path)
+
+    def panic(*_: object, **__: object) -> None:
+        raise pl.exceptions.PanicException("index out of bounds")
+
+    monkeypatch.setattr(pl, "scan_parquet", panic)
+    assert refused(path, ledger, batch) == "out_exists"
+
+
+LONG = "x" * 3_000_000
+#: What takes the place of a word, in how many rows, and whether these can still be results of ours.
+PACKED = {
+    "long cells of others": ("'=x", LONG, 25, True),
+    "long cells of ours": (NAME, LONG, 25, False),
+    "a row without end": ("'=x", '"' + f'{LONG}\n","' * 25, 1, False),
+}
+
+
+@pytest.mark.parametrize(("word", "instead", "rows", "ours"), PACKED.values(), ids=PACKED)
+def test_what_is_packed_is_not_held_together(
+    tmp_path: Path, word: str, instead: str, rows: int, ours: bool
+) -> None:
+    """A file of some kilobytes may hold any number of megabytes."""
+    path, batch = tmp_path / "out.csv.gz", batch_of(25)
+    ledger = as_reader(MemoryLedger([result_row(row) for row in range(1, 26)]))
+    plain = write_results(ledger, batch, tmp_path / "plain.csv").read_text()
+    with gzip.open(path, "wt", compresslevel=1) as file:
+        file.write(plain.replace(word, instead, rows))
+    tracemalloc.start()
+    try:
+        claim(path, ledger, batch) if ours else refused(path, ledger, batch)
+        assert tracemalloc.get_traced_memory()[1] < 50_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_the_input_is_never_the_output(tmp_path: Path) -> None:
