@@ -12,7 +12,6 @@ import random
 import shutil
 import tempfile
 import traceback
-import warnings
 import zoneinfo
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
+import aiohappyeyeballs
 import apsw
 from promises import Given, PromiseError, check
 from scenario import CURRENCY, Disaster, Row, Scenario, Start, Strike
@@ -221,10 +221,12 @@ class Machine:
         self.providers.lose_all()
         self.disk.operations = 0
         self.disk.at_operation.clear()
-        while tasks := asyncio.all_tasks(loop):
-            for task in tasks:
+        while asyncio.all_tasks(loop):
+            loop.run_until_complete(asyncio.sleep(0))  # what never began would complain that it never did
+            for task in (tasks := asyncio.all_tasks(loop)):
                 task.cancel()
-            loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+            if tasks:
+                loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()
         self.stop.clear()
@@ -480,7 +482,6 @@ def simulated(machine: Machine) -> Iterator[None]:
 
     world, providers = machine.world, machine.providers
     dice = SimpleNamespace(SystemRandom=lambda: random.Random(machine.scenario.seed), Random=random.Random)
-    dial = SimpleNamespace(start_connection=providers.start_connection)
 
     def close(reader: SqliteReader, really: Any = SqliteReader.close) -> None:
         with contextlib.suppress(apsw.FullError, apsw.IOError):  # SQLite itself ignores them at this place
@@ -507,7 +508,7 @@ def simulated(machine: Machine) -> Iterator[None]:
             (host, "boot_s", world.boot_s),
             (host, "on_stop_signals", on_stop_signals),
             (desk, "random", dice),
-            (direct, "aiohappyeyeballs", dial),
+            (aiohappyeyeballs, "start_connection", providers.start_connection),
             (direct.DirectWire, "_resolved", resolved),
             (Delivery, "_send", send),
             (SqliteReader, "close", close),
@@ -525,9 +526,7 @@ def tell(scenario: Scenario, *, with_history: bool = False, most_steps: int = 30
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
         machine = Machine(scenario, world, Path(folder), story)
-        with simulated(machine), warnings.catch_warnings():
-            # anyio's tasks that a crash keeps from beginning say so
-            warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
+        with simulated(machine):
             try:
                 _live_through(machine)
             except PromiseError as error:
