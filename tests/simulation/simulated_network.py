@@ -232,6 +232,7 @@ class Link(asyncio.Transport):
         self._to_server_at = 0.0
         self.written_at = self.written_boot_s = 0.0
         self._to_client_at = 0.0
+        self._said_at = 0.0  # when the last byte of what was said is there
 
     def connected(self, loop: SimulatedLoop, protocol: Any) -> tuple["Link", Any]:
         self._loop, self._protocol = loop, protocol
@@ -314,11 +315,11 @@ class Link(asyncio.Transport):
             self._say(said[:at], end="reset" if world.dice("cut how") < 0.5 else "close")
             return
         self._say(said, end="close" if providers.is_struck("hasty", case) else "")
-        world.at(self._to_client_at, lambda: self._come_through(case))
+        world.at(self._said_at, lambda: self._come_through(case))
         if not self._closed_there and providers.is_struck(
             "chatty", case
         ):  # sooner than anybody could ask again
-            world.at(self._to_client_at + 0.00005, lambda: self._come(said))
+            world.at(self._said_at + 0.00005, lambda: self._come(said))
 
     def _come_through(self, case: Case) -> None:
         """The answer has reached the program's kernel; whoever has closed the connection does not hear it."""
@@ -341,6 +342,7 @@ class Link(asyncio.Transport):
             data = data[size:]
         if data:
             self._send(data)
+        self._said_at = self._to_client_at
         if end:
             self._closed_there = True
             moment = self._on_the_way()

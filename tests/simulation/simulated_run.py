@@ -248,9 +248,7 @@ class Machine:
     def sending(self, attempt: Delivery, transfer: Transfer, intent_boot_s: float) -> Iterator[None]:
         """Watches a request for one client from before its first byte to its end."""
         kind, client = attempt.lane.record.identity.kind, (attempt.lane.record.id, transfer.account_key)
-        key = kind, transfer.account, transfer.amount
-        self.intents[key] = intent_boot_s
-        self.providers.heard.pop(key, None)
+        self.intents[kind, transfer.account, transfer.amount] = intent_boot_s
         if client in self.under_way:
             self.side_by_side.append(transfer)
         self.under_way.add(client)
@@ -493,6 +491,11 @@ def simulated(machine: Machine) -> Iterator[None]:
         with machine.sending(self, job.transfer, intent_boot_s):
             return await really(self, line, job, intent_boot_s)
 
+    async def claim(self: Delivery, line: Any, job: Job, really: Any = Delivery._claim) -> Any:
+        kind, transfer = self.lane.record.identity.kind, job.transfer
+        providers.heard.pop((kind, transfer.account, transfer.amount), None)  # that was an earlier attempt
+        return await really(self, line, job)
+
     async def resolved(_: Any) -> list[Any]:
         return [("the provider",)]
 
@@ -510,6 +513,7 @@ def simulated(machine: Machine) -> Iterator[None]:
             (desk, "random", dice),
             (aiohappyeyeballs, "start_connection", providers.start_connection),
             (direct.DirectWire, "_resolved", resolved),
+            (Delivery, "_claim", claim),
             (Delivery, "_send", send),
             (SqliteReader, "close", close),
             (answers, "time", lambda: world.now_ms() / 1000),
