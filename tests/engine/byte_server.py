@@ -190,10 +190,12 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 @asynccontextmanager
-async def connect_proxy(refusal: bytes = b"") -> AsyncIterator[ConnectProxy]:
+async def connect_proxy(
+    refusal: bytes = b"", tls: ssl.SSLContext | None = None
+) -> AsyncIterator[ConnectProxy]:
     """A proxy on a free port of loopback."""
     proxy = ConnectProxy(refusal)
-    listening = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
+    listening = await asyncio.start_server(proxy.serve, "127.0.0.1", 0, ssl=tls)
     proxy.port = listening.sockets[0].getsockname()[1]
     try:
         yield proxy

@@ -16,9 +16,23 @@ from typing import NamedTuple
 import pytest
 import trustme
 from byte_server import BODY, OK, Line, RawServer, Reply, connect_proxy, raw_server, says, until
-from wires import SECRET, SHORT_S, TIMEOUT_S, Authority, MakeWire, head, opened, request, sized
+from wires import (
+    AT_ONCE,
+    HAPPENINGS,
+    SECRET,
+    SHORT_S,
+    TIMEOUT_S,
+    TLS,
+    Authority,
+    MakeWire,
+    head,
+    opened,
+    request,
+    sized,
+    the_line,
+)
 
-from batchcredit.engine.wire.base import ANSWER_MOST_BYTES, Exchange, WithheldError
+from batchcredit.engine.wire.base import ANSWER_MOST_BYTES, GONE, Exchange, WithheldError
 from batchcredit.engine.wire.stock import HttpxWire
 from batchcredit.errors import RefusedError
 from batchcredit.providers.base import Request
@@ -300,6 +314,21 @@ async def test_deadline_covers_writing(make: MakeWire) -> None:
     assert (exchange.sent, exchange.answer, exchange.problem) == (True, None, "timeout")
 
 
+async def test_an_early_answer_and_a_reset(make: MakeWire) -> None:
+    """An answer that came while the request was still being written is heard, although writing failed."""
+
+    async def early(line: Line) -> None:
+        await line.reader.read(100)
+        await line.say(OK)
+        await asyncio.sleep(0.02)
+        line.reset()
+
+    async with raw_server(greet=early) as server, opened(make(server.url, 1)) as wire:
+        exchange = await wire.exchange(Request("PUT", "/credit", (), b"x" * (32 << 20)), TIMEOUT_S)
+    assert exchange.answer is not None
+    assert exchange.answer.body == BODY
+
+
 async def test_deadline_covers_everything_together(make: MakeWire) -> None:
     """Waiting before the first byte, a slow head and a slow body each within the limit are one wait."""
 
@@ -361,7 +390,90 @@ async def test_a_request_that_is_withheld(make: MakeWire, used: bool) -> None:
     assert (exchange.sent, exchange.answer, exchange.withheld) == (False, None, True)
 
 
+# What happens before the request leaves
+
+
+@TLS
+@pytest.mark.parametrize("used", [False, True], ids=["fresh", "used"])
+@pytest.mark.parametrize(
+    ("happening", "busy"), [(name, False) for name in HAPPENINGS] + [(name, True) for name in AT_ONCE]
+)
+async def test_what_happens_before_the_request_leaves(
+    make: MakeWire, ca: Authority, tls: bool, used: bool, happening: str, busy: bool
+) -> None:
+    """Where the server spoke or hung up, nothing leaves, whether the loop has read that or was busy."""
+
+    async def departs() -> None:
+        await until(lambda: bool(server.open))
+        HAPPENINGS[happening](the_line(server))
+        if busy:
+            time.sleep(0.02)  # noqa: ASYNC251 (the loop is to be busy elsewhere)
+        else:
+            await asyncio.sleep(0.02)
+
+    async with (
+        raw_server(says(sized(b"told")), tls=ca.server() if tls else None) as server,
+        opened(make(server.url, 1, ca.file)) as wire,
+    ):
+        for _ in range(used):
+            await wire.exchange(request(), TIMEOUT_S)
+        assert await wire.exchange(request(), TIMEOUT_S, departs) == GONE
+        await until(lambda: not server.open)
+        assert len(server.heard) == used
+        exchange = await wire.exchange(request(), TIMEOUT_S)
+    assert exchange.answer is not None
+    assert exchange.answer.body == b"told"
+
+
+async def test_a_standstill_before_the_request_leaves(make: MakeWire) -> None:
+    """Where the time is over by then nothing leaves, although no timer has fired."""
+
+    async def departs() -> None:
+        time.sleep(SHORT_S)  # noqa: ASYNC251 (the whole process stands still)
+
+    async with raw_server() as server, opened(make(server.url, 1)) as wire:
+        exchange = await wire.exchange(request(), SHORT_S / 2, departs)
+        await asyncio.sleep(0.02)
+        assert server.heard == []
+    assert (exchange.sent, exchange.problem) == (False, "timeout")
+
+
+async def test_departure_that_goes_wrong(make: MakeWire) -> None:
+    """What `departs` raises comes through, nothing leaves, and the connection is let go."""
+
+    async def departs() -> None:
+        raise LookupError
+
+    async with raw_server() as server, opened(make(server.url, 1)) as wire:
+        with pytest.raises(LookupError):
+            await wire.exchange(request(), TIMEOUT_S, departs)
+        await until(lambda: not server.open)
+        assert server.heard == []
+
+
 # Cancelled
+
+
+@TLS
+async def test_cancelled_while_it_departs(make: MakeWire, ca: Authority, tls: bool) -> None:
+    """Nothing leaves, and the connection is let go."""
+
+    async def departs() -> None:
+        departing.set()
+        await asyncio.sleep(60)
+
+    departing = asyncio.Event()
+    async with (
+        raw_server(tls=ca.server() if tls else None) as server,
+        opened(make(server.url, 1, ca.file)) as wire,
+    ):
+        task = asyncio.create_task(wire.exchange(request(), TIMEOUT_S, departs))
+        await asyncio.wait_for(departing.wait(), TIMEOUT_S)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await until(lambda: not server.open)
+        assert server.heard == []
 
 
 @pytest.mark.parametrize("name", ["silence", "slow_drip", "half_open"])

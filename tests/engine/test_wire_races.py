@@ -7,13 +7,25 @@ import ssl
 import threading
 import time
 import tracemalloc
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
 from byte_server import BODY, OK, Line, RawServer, raw_server, says, until
-from wires import SHORT_S, TIMEOUT_S, Authority, opened, request, sized
+from wires import (
+    AT_ONCE,
+    HAPPENINGS,
+    SHORT_S,
+    TIMEOUT_S,
+    TLS,
+    Authority,
+    opened,
+    request,
+    sized,
+    speak,
+    the_line,
+)
 
 from batchcredit.engine.wire import connection as connection_module
 from batchcredit.engine.wire import direct as direct_module
@@ -21,24 +33,6 @@ from batchcredit.engine.wire.base import Exchange, Wire
 from batchcredit.engine.wire.connection import Connection
 from batchcredit.engine.wire.direct import DirectWire
 from batchcredit.providers.base import Request
-
-
-def speak(line: Line) -> None:
-    line.writer.write(sized(b"stray"))
-
-
-HAPPENINGS: dict[str, Callable[[Line], None]] = {
-    "speaks": speak,
-    "closes": Line.close,
-    "cuts": Line.cut,
-    "resets": Line.reset,
-}
-
-
-def the_line(server: RawServer) -> Line:
-    """The server's end of the one connection that it holds."""
-    (writer,) = server.open
-    return Line(asyncio.StreamReader(), writer)
 
 
 @asynccontextmanager
@@ -77,9 +71,7 @@ def standing_server(said: bytes, tls: ssl.SSLContext | None) -> Iterator[str]:
         thread.join(TIMEOUT_S)
 
 
-TLS = pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
-#: These happen at once, while the loop is busy elsewhere.
-UNREAD = pytest.mark.parametrize("happening", ["speaks", "cuts"])
+UNREAD = pytest.mark.parametrize("happening", AT_ONCE)
 
 
 @TLS

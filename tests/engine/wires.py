@@ -1,12 +1,15 @@
 """Both wires, made and used alike, and what is said to them."""
 
+import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+import pytest
 import trustme
+from byte_server import Line, RawServer
 
 from batchcredit.engine.wire.base import Wire
 from batchcredit.engine.wire.direct import DirectWire
@@ -53,6 +56,30 @@ def head(status: str, *headers: str) -> bytes:
 
 def sized(body: bytes, *headers: str) -> bytes:
     return head("200 OK", f"Content-Length: {len(body)}", *headers) + body
+
+
+def speak(line: Line) -> None:
+    line.writer.write(sized(b"stray"))
+
+
+#: What a server may do on a connection on which nothing is asked.
+HAPPENINGS: dict[str, Callable[[Line], None]] = {
+    "speaks": speak,
+    "closes": Line.close,
+    "cuts": Line.cut,
+    "resets": Line.reset,
+}
+
+#: These happen at once, while the loop is busy elsewhere.
+AT_ONCE = ("speaks", "cuts")
+
+TLS = pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+
+
+def the_line(server: RawServer) -> Line:
+    """The server's end of the one connection that it holds."""
+    (writer,) = server.open
+    return Line(asyncio.StreamReader(), writer)
 
 
 class Authority(NamedTuple):

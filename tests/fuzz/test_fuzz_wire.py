@@ -153,12 +153,7 @@ def test_a_whole_answer_is_an_answer(stage: Stage, make: MakeWire, said: Said, p
 # What was said too early
 
 
-LOOKS_NOT = pytest.mark.xfail(strict=True, reason="httpcore does not look at the socket before it writes")
-
-
-@pytest.mark.parametrize(
-    "make", [WIRES["direct"], pytest.param(WIRES["httpx"], marks=LOOKS_NOT)], ids=["direct", "httpx"]
-)
+@each_wire
 async def test_what_was_said_before_the_request_is_no_answer_to_it(make: MakeWire) -> None:
     """A second success behind an answer that comes while the next request still waits to depart."""
 

@@ -53,6 +53,11 @@ class Exchange:
 
 
 WITHHELD = Exchange(sent=False, withheld=True)
+GONE = Exchange(
+    sent=False,
+    problem="unreachable",
+    detail="the server closed the connection, or spoke on it, before the request left",
+)
 CUT_OFF = Exchange(True, problem="lost_answer", detail="the connection ended before the answer did")
 TOO_LARGE = Exchange(True, problem="too_large", detail=f"the answer exceeds {ANSWER_MOST_BYTES} bytes")
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from batchcredit.engine.wire.answer_reader import AnswerError, AnswerReader
 from batchcredit.engine.wire.base import (
     CUT_OFF,
+    GONE,
     IDLE_S,
     WITHHELD,
     Departs,
@@ -27,12 +28,6 @@ _FOLLOWED_BYTES = 16 << 10
 
 #: So often the loop may read what has come on a connection, before that is given up.
 _LOOKS = 5
-
-_GONE = Exchange(
-    sent=False,
-    problem="unreachable",
-    detail="the server closed the connection, or spoke on it, before the request left",
-)
 
 
 class Connection(asyncio.Protocol, Line):
@@ -107,7 +102,7 @@ class Connection(asyncio.Protocol, Line):
             await departs()
             if not await self._is_silent():
                 self.abort()
-                return _GONE
+                return GONE
             if self._loop.time() >= deadline:
                 self.release()
                 return timed_out(timeout_s, sent=False)

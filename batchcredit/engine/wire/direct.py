@@ -6,15 +6,13 @@ import ssl
 from collections.abc import Sequence
 from pathlib import Path
 
-import aiohappyeyeballs
+from aiohappyeyeballs import AddrInfoType
 
 from batchcredit.engine.wire.base import CONNECT_MOST_S, Exchange, Line, Wire, trusted
 from batchcredit.engine.wire.connection import Connection
+from batchcredit.engine.wire.dial import dialled
 from batchcredit.engine.wire.origin import Origin
 from batchcredit.engine.wire.request_writer import RequestWriter
-
-#: The wait for one address before the next one is tried beside it (RFC 8305 section 8 recommends 250 ms).
-_NEXT_ADDRESS_S = 0.25
 
 #: A name's addresses are used so long: hundreds of connections that are dialled at once ask once.
 _ADDRESSES_S = 5.0
@@ -29,7 +27,7 @@ class DirectWire(Wire):
         self._writer = RequestWriter(self._origin)
         self._idle: list[Connection] = []
         self._closed = False
-        self._addresses: Sequence[aiohappyeyeballs.AddrInfoType] = ()
+        self._addresses: Sequence[AddrInfoType] = ()
         self._addresses_until = 0.0
         self._asking = asyncio.Lock()
         self._tls: ssl.SSLContext | None = None
@@ -62,16 +60,14 @@ class DirectWire(Wire):
             return Exchange(sent=False, problem="timeout", detail=f"no connection within {timeout_s:g} s")
         except ssl.SSLCertVerificationError as error:
             return Exchange(sent=False, problem="unreachable", detail=str(error), untrusted=True)
-        except (OSError, UnicodeError, RuntimeError) as error:  # uvloop's sock_connect raises RuntimeError
+        except (OSError, UnicodeError) as error:
             detail = str(error) or type(error).__name__
             return Exchange(sent=False, problem="unreachable", detail=detail)
 
     async def _connect(self) -> Connection:
         loop = asyncio.get_running_loop()
         # dialled here, because uvloop's create_connection can't try addresses side by side
-        sock = await aiohappyeyeballs.start_connection(
-            await self._resolved(), happy_eyeballs_delay=_NEXT_ADDRESS_S, interleave=1
-        )
+        sock = await dialled(await self._resolved())
         try:
             _, connection = await loop.create_connection(
                 lambda: Connection(sock, self._writer, self._keep),
@@ -87,7 +83,7 @@ class DirectWire(Wire):
             raise
         return connection
 
-    async def _resolved(self) -> Sequence[aiohappyeyeballs.AddrInfoType]:
+    async def _resolved(self) -> Sequence[AddrInfoType]:
         loop = asyncio.get_running_loop()
         async with self._asking:
             if loop.time() > self._addresses_until:

@@ -1,4 +1,4 @@
-"""The stock wire: httpx without its client, judged by its trace events and not by its exception classes.
+"""The stock wire: httpx without its client, judged by what it writes and not by its exception classes.
 
 What decides is whether the writing of the request began.
 """
@@ -10,7 +10,7 @@ from collections.abc import AsyncIterable, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import anyio
 import httpx
@@ -19,6 +19,7 @@ from batchcredit.engine.wire.base import (
     ANSWER_MOST_BYTES,
     BODILESS,
     CUT_OFF,
+    GONE,
     IDLE_S,
     TOO_LARGE,
     USER_AGENT,
@@ -32,16 +33,17 @@ from batchcredit.engine.wire.base import (
     timed_out,
     trusted,
 )
+from batchcredit.engine.wire.network import BROKEN, UNDER_WAY, Departure, GoneError, Network
 from batchcredit.providers.base import Answer, Request
 
 #: httpx's pool searches all its connections for each request, so each pool serves a few senders only.
 SENDERS_PER_POOL = 8
 
-_WRITING = ".send_request_headers.started"
-_DIALLED = "connection.connect_tcp.complete"
-
 #: httpcore has no public way to ask what its parser holds.
 _PARSER = attrgetter("stream._httpcore_stream._stream._connection._h11_state")
+
+#: What dials for httpx; were it called otherwise, ours would be set beside it and never asked.
+_BACKEND = attrgetter("_pool._network_backend")
 
 #: h11 reads any version, as if it were this one.
 _VERSIONS = frozenset({b"HTTP/1.1", b"HTTP/1.0"})
@@ -52,37 +54,7 @@ _OTHER_VERSION = Exchange(True, problem="lost_answer", detail="the answer is no 
 _QUOTED = re.compile(r"[\s:]*(?:bytearray\()?b(['\"]).*", re.DOTALL)
 
 #: What an exchange that goes wrong may raise in httpx and below it.
-_ERRORS = (
-    httpx.HTTPError,
-    httpx.InvalidURL,
-    anyio.BrokenResourceError,
-    anyio.ClosedResourceError,
-    ssl.SSLError,
-    UnicodeError,
-    OSError,
-)
-
-
-@dataclass(slots=True)
-class _Trace:
-    """What httpcore tells while an exchange goes on; a CONNECT to a proxy is no request of ours."""
-
-    departs: Departs
-    writing: bool = False
-    _dialled: Any = None
-
-    async def __call__(self, event: str, info: dict[str, Any]) -> None:
-        if event.endswith(_WRITING) and info["request"].method != b"CONNECT":
-            await self.departs()
-            self.writing = True
-        elif event == _DIALLED:
-            self._dialled = info["return_value"]
-
-    async def hang_up(self) -> None:
-        """Close what was dialled: httpcore forgets a connection that is cancelled in its TLS handshake."""
-        if self._dialled:
-            with anyio.CancelScope(shield=True):
-                await self._dialled.aclose()
+_ERRORS = (*BROKEN, httpx.HTTPError, httpx.InvalidURL, UnicodeError)
 
 
 @dataclass(slots=True)
@@ -104,36 +76,41 @@ class HttpxWire(DialsLate):
 
     def _pool(self, trust: ssl.SSLContext) -> httpx.AsyncHTTPTransport:
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=IDLE_S)
-        return httpx.AsyncHTTPTransport(
-            verify=trust, limits=limits, retries=0, trust_env=False, proxy=self.proxy
+        return _looking(
+            httpx.AsyncHTTPTransport(
+                verify=trust, limits=limits, retries=0, trust_env=False, proxy=self.proxy
+            )
         )
 
     async def exchange(self, request: Request, timeout_s: float, departs: Departs = at_once) -> Exchange:
-        trace, exchange = _Trace(departs), None
+        departure, exchange = Departure(departs), None
+        UNDER_WAY.set(departure)
         try:
             with anyio.move_on_after(timeout_s):
-                exchange = await self._tried(request, trace, timeout_s)
+                exchange = await self._tried(request, departure)
         finally:
             if exchange is None or exchange.answer is None:
-                await trace.hang_up()
-        return exchange or timed_out(timeout_s, sent=trace.writing)
+                await departure.hang_up()
+        return exchange or timed_out(timeout_s, sent=departure.writing)
 
-    async def _tried(self, request: Request, trace: _Trace, timeout_s: float) -> Exchange:
+    async def _tried(self, request: Request, departure: Departure) -> Exchange:
         try:
-            return await self._exchange(request, trace, timeout_s)
+            return await self._exchange(request)
         except WithheldError:
             return WITHHELD
+        except GoneError:
+            return GONE
         except _ERRORS as error:
-            return _broken(error, trace.writing)
+            return _broken(error, departure.writing)
 
-    async def _exchange(self, request: Request, trace: _Trace, timeout_s: float) -> Exchange:
-        response = await next(self._pools).handle_async_request(self._outgoing(request, trace, timeout_s))
+    async def _exchange(self, request: Request) -> Exchange:
+        response = await next(self._pools).handle_async_request(self._outgoing(request))
         try:
             if response.extensions["http_version"] not in _VERSIONS:
                 return _OTHER_VERSION
             body = await _read(cast("AsyncIterable[bytes]", response.stream))
             whole = not _lasts_to_the_end(request, response) or said_farewell(_tls(response))
-            if body is not None and _is_followed(response):
+            if body is not None and await _is_followed(response):
                 await response.extensions["network_stream"].aclose()
         finally:
             await response.aclose()
@@ -143,18 +120,22 @@ class HttpxWire(DialsLate):
             return CUT_OFF
         return Exchange(True, Answer(response.status_code, dict(response.headers), body))
 
-    def _outgoing(self, request: Request, trace: _Trace, timeout_s: float) -> httpx.Request:
+    def _outgoing(self, request: Request) -> httpx.Request:
         headers = [("User-Agent", USER_AGENT), ("Accept-Encoding", "identity"), *request.headers]
-        timeout = httpx.Timeout(timeout_s).as_dict()
-        extensions = {"trace": trace, "timeout": timeout}
-        url = self.base_url + request.path
         return httpx.Request(
-            request.method, url, headers=headers, content=request.body, extensions=extensions
+            request.method, self.base_url + request.path, headers=headers, content=request.body
         )
 
     async def aclose(self) -> None:
         for pool in self._opened:
             await pool.aclose()
+
+
+def _looking(transport: httpx.AsyncHTTPTransport) -> httpx.AsyncHTTPTransport:
+    """Let it dial through our network. Raises AttributeError where it could not be told to."""
+    _BACKEND(transport)
+    transport._pool._network_backend = Network()  # noqa: SLF001 (httpx has no public way)
+    return transport
 
 
 async def _read(stream: AsyncIterable[bytes]) -> bytes | None:
@@ -178,22 +159,13 @@ def _tls(response: httpx.Response) -> ssl.SSLObject | None:
     return tls
 
 
-def _is_followed(response: httpx.Response) -> bool:
+async def _is_followed(response: httpx.Response) -> bool:
     """Whether bytes came behind the answer, which would be heard as the answer to the next request."""
     try:
         held, _ = _PARSER(response).trailing_data
     except AttributeError:
         return True
-    return bool(held) or _tls_holds_more(_tls(response))
-
-
-def _tls_holds_more(tls: ssl.SSLObject | None) -> bool:
-    try:
-        return tls is not None and tls.read(1) is not None
-    except ssl.SSLWantReadError:
-        return False
-    except ssl.SSLError:
-        return True
+    return bool(held) or not await response.extensions["network_stream"].is_silent()
 
 
 def _broken(error: Exception, writing: bool) -> Exchange:
