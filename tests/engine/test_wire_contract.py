@@ -158,6 +158,18 @@ async def test_unknown_host(make: MakeWire) -> None:
     assert (exchange.sent, exchange.answer, exchange.problem) == (False, None, "unreachable")
 
 
+async def test_a_dial_that_ends_oddly(make: MakeWire, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What uvloop may raise instead of an OSError is one more server that can't be reached."""
+
+    async def odd(*_: object, **__: object) -> None:
+        raise RuntimeError("odd")
+
+    monkeypatch.setattr("aiohappyeyeballs.start_connection", odd)
+    async with opened(make("http://127.0.0.1:9", 1)) as wire:
+        exchange = await wire.exchange(request(), TIMEOUT_S)
+    assert (exchange.sent, exchange.problem, exchange.detail) == (False, "unreachable", "odd")
+
+
 @pytest.mark.parametrize("then", ["close", "reset"])
 async def test_closed_before_reading(make: MakeWire, then: str) -> None:
     """A server that hangs up on connecting gets at most one try, and no answer is made up."""
@@ -616,6 +628,14 @@ async def test_handshakes_that_fail(make: MakeWire, ca: Authority, name: str) ->
         await until(lambda: not server.open)
     assert (exchange.sent, exchange.untrusted, exchange.problem) == (False, False, "unreachable")
     assert exchange.detail
+
+
+@pytest.mark.parametrize("then", ["close", "reset"])
+async def test_an_end_in_the_handshake_is_called_so(make: MakeWire, ca: Authority, then: str) -> None:
+    """A person reads what the server did and when."""
+    async with raw_server(greet=says(then=then)) as server, opened(make(_https(server), 1, ca.file)) as wire:
+        exchange = await wire.exchange(request(), TIMEOUT_S)
+    assert exchange.detail == "the server closed the connection in the TLS handshake"
 
 
 async def test_tls_answer_too_many_answers_nothing(make: MakeWire, ca: Authority) -> None:

@@ -12,8 +12,8 @@ import pytest
 from byte_server import OK, RawServer, connect_proxy, raw_server, says, until
 from wires import TIMEOUT_S, TLS, Authority, head, opened, request, sized, speak, the_line
 
-from batchcredit.engine.wire.base import GONE, Exchange, Wire
-from batchcredit.engine.wire.network import _Socket
+from batchcredit.engine.wire.base import GONE, Exchange, Wire, at_once
+from batchcredit.engine.wire.network import UNDER_WAY, Departure, Network, _Socket
 from batchcredit.engine.wire.stock import HttpxWire, _looking
 
 #: As much as httpcore reads at once.
@@ -151,6 +151,15 @@ async def test_closed_while_an_exchange_goes_on(ca: Authority, tls: bool) -> Non
         exchange = await asyncio.wait_for(task, TIMEOUT_S)
         await until(lambda: not server.open)
     assert (exchange.sent, exchange.answer, exchange.problem) == (True, None, "lost_answer")
+
+
+async def test_a_body_does_not_wait_for_its_head() -> None:
+    """httpcore writes them one by one, and the kernel would hold the second back until the first is there."""
+    UNDER_WAY.set(Departure(at_once))
+    async with raw_server() as server:
+        stream = await Network().connect_tcp("127.0.0.1", server.port)
+        assert stream._raw._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        await stream.aclose()
 
 
 async def test_a_look_lets_the_loop_go_on() -> None:

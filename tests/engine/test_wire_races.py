@@ -341,16 +341,6 @@ async def test_closed_while_exchanges_go_on() -> None:
         assert wire.idle() is None
 
 
-@pytest.mark.parametrize("then", ["close", "reset"])
-async def test_an_end_in_the_handshake_is_called_so(ca: Authority, then: str) -> None:
-    """A person reads what the server did and when, on either loop."""
-    async with raw_server(greet=says(then=then)) as server:
-        wire = DirectWire(server.url.replace("http:", "https:"), ca.file)
-        exchange = await wire.exchange(request(), TIMEOUT_S)
-        await wire.aclose()
-    assert exchange.detail == "the server closed the connection in the TLS handshake"
-
-
 # Addresses
 
 
