@@ -23,6 +23,9 @@ _MOST_ROWS = (1 << 32) - 1
 
 #: Memory beyond what the process has at its start. Linux keeps to it; macOS does not.
 _MEMORY_BYTES = 1 << 30
+#: A decoder that is refused memory may wait for itself for ever; a sound file takes a fraction of this.
+_PATIENCE_S = 60.0
+_SLOWEST_BYTES_PER_S = 1 << 20
 _SHOWN = 200
 _PACKAGE_ROOT = str(Path(__file__).resolve().parents[2])
 _PROGRAM = "import sys; from batchcredit.reader.parquet_trial import main; main(sys.argv[1])"
@@ -47,14 +50,18 @@ def count_rows(frame: pl.LazyFrame) -> int:
 
 def why_unreadable(file: Path) -> str:
     """What is wrong with the file, or "" if every row of it can be decoded in bounded memory."""
-    done = subprocess.run(  # noqa: S603  a fixed program with a file of ours as its only argument
-        [sys.executable, "-P", "-c", _PROGRAM, str(file)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,  # a panic writes pages
-        env=_environment(),
-        check=False,
-    )
+    try:
+        done = subprocess.run(  # noqa: S603  a fixed program with a file of ours as its only argument
+            [sys.executable, "-P", "-c", _PROGRAM, str(file)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,  # a panic writes pages
+            env=_environment(),
+            timeout=_PATIENCE_S + file.stat().st_size / _SLOWEST_BYTES_PER_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return "its decoder does not end"
     if not done.returncode:
         return ""
     return done.stdout.decode(errors="replace") or "its decoder gives up, or asks for too much memory"

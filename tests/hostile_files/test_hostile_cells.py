@@ -1,6 +1,7 @@
 """Cells and answers that would steer a terminal, a spreadsheet or a reader: shown, they do no harm."""
 
 import csv
+import itertools
 import json
 import unicodedata
 from collections.abc import Iterator
@@ -165,13 +166,14 @@ def hostile_answers(shop: CommandLine, sandbox: Sandbox, address: SandboxAddress
     """Both providers refuse each transfer in hostile words."""
 
     def answer(asked: Asked) -> Said:
-        text = HOSTILE[len(server.asked) % len(HOSTILE)]
         if asked.method == "GET":
             return Said(200, json.dumps({"http_code": 200, "response_code": "SUCCESS", "data": {}}).encode())
+        text = next(texts)
         if b"childID" in asked.body:
             return Said(200, json.dumps({"response-code": text, "response-description": text}).encode())
         return Said(400, json.dumps({"http_code": 400, "response_code": text, "response_msg": text}).encode())
 
+    texts = itertools.cycle(HOSTILE)  # threads take turns in it
     with answering_server(answer) as server:
         url: dict[str, object] = {"base_url": server.url, "in_doubt_limit": 1000}
         shop.configure(address, sandbox.login, clicksend=url, fastmessage=url)

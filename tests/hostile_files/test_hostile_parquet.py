@@ -46,7 +46,7 @@ def refused(data: bytes) -> tuple[str, str]:
     return found.reason, str(found)
 
 
-@settings(max_examples=max(settings().max_examples // 8, 1), deadline=None)
+@settings(max_examples=max(settings().max_examples // 16, 1), deadline=None)
 @given(
     damage=st.lists(st.tuples(st.integers(1, 1700), st.integers(0, 255)), min_size=1, max_size=4),
     compression=st.sampled_from(["uncompressed", "zstd", "snappy"]),
@@ -170,12 +170,22 @@ def test_texts_that_take_no_room_are_read_in_pieces(tmp_path: Path) -> None:
 
 def test_a_page_that_asks_for_too_much_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """The process that tries is refused it, whatever the decoder makes of that; here with a small bound."""
-    data = repeated(1, note="x" * (150 << 20))
-    assert len(data) < 200_000
-    small = "import batchcredit.reader.parquet_trial as trial; trial._MEMORY_BYTES = 128 << 20; "
+    data = repeated(1, note="x" * (100 << 20))
+    assert len(data) < 150_000
+    small = "import batchcredit.reader.parquet_trial as trial; trial._MEMORY_BYTES = 64 << 20; "
     monkeypatch.setattr(parquet_trial, "_PROGRAM", small + "import sys; trial.main(sys.argv[1])")
+    monkeypatch.setattr(parquet_trial, "_PATIENCE_S", 5)  # what is refused it may also stand still
     assert refused(data)[0] == "file_damaged"
+    monkeypatch.setattr(parquet_trial, "_PATIENCE_S", 60)
     assert isinstance(ending(written(pl.DataFrame(PLAIN)), "batch.parquet"), Rows)
+
+
+def test_a_decoder_that_stands_still_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does so now and then where a thread of it was refused memory."""
+    monkeypatch.setattr(parquet_trial, "_PROGRAM", "import time; time.sleep(50)")
+    monkeypatch.setattr(parquet_trial, "_PATIENCE_S", 0.1)
+    reason, words = refused(written(pl.DataFrame(PLAIN)))
+    assert (reason, words.endswith("its decoder does not end")) == ("file_damaged", True), words
 
 
 def test_the_process_that_tries_has_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
