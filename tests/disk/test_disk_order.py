@@ -84,7 +84,7 @@ def test_the_program_itself_seen_by_strace(tmp_path: Path, address: SandboxAddre
     """The same of the unchanged program and its system calls: the intent, and the folder with its files, are
     synced before the call that sends its request."""
     if not traced_process.is_possible(tmp_path):
-        pytest.skip("NOT SEEN BY STRACE: it is not installed here, or may not trace")
+        pytest.skip("NOT SEEN BY STRACE: it is not installed here, or may not look in; try it as root")
     with new_shop(tmp_path, address, concurrency=4) as shop:
         rows = batch_rows(12, 5)
         path = shop.cli.write("batch.csv", rows)
