@@ -13,6 +13,7 @@ from answering_server import Asked, Said, answering_server
 from command_line import CommandLine, Ended, Sandbox
 from terminal import terminal
 
+from batchcredit.console import tables
 from batchcredit.sandbox import SandboxAddress
 
 HEADER = ("provider", "account", "amount", "currency", "reference", "=note", "line")
@@ -134,6 +135,13 @@ def test_a_results_file_without_our_columns_is_the_same_batch(mixed: CommandLine
     whole = mixed("run", "march.results.csv", *skipping)
     assert whole.refusal == (2, "results_file")
     assert whole.json["error"]["cure"].endswith("batchcredit resume march")
+
+
+def test_one_cell_does_not_fill_a_screen() -> None:
+    """Of a cell that is as long as its file the beginning is shown, and the others stay in sight."""
+    shown = tables.text(tables.table(("account", "amount"), [("x " * 50_000, "5 USD")]))
+    assert 50 < shown.count("x") < 1000
+    assert "5 USD" in shown
 
 
 def test_a_command_to_type_holds_nothing_of_a_file(shop: CommandLine) -> None:

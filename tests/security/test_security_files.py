@@ -1,4 +1,4 @@
-"""Who may read what we write, under every mask that people have."""
+"""Who may read what we write, under a mask that hides nothing and under one that hides all."""
 
 import os
 import stat
@@ -12,7 +12,7 @@ from command_line import CommandLine, Sandbox, wait_for
 ROWS = [("clicksend", number, "5", "USD") for number in range(1, 9)]
 PRIVATE = 0o600
 
-MASKS = pytest.mark.parametrize("mask", [0o000, 0o022, 0o077], ids="{:03o}".format)
+MASKS = pytest.mark.parametrize("mask", [0o000, 0o077], ids="{:03o}".format)
 
 
 @contextmanager
