@@ -32,7 +32,7 @@ class Traced(NamedTuple):
 
 
 def is_possible(folder: Path) -> bool:
-    """Whether strace is installed and sees what a program writes that keeps its memory to itself; root does."""
+    """Whether strace is installed and sees what a program writes that keeps its memory in; root does."""
     log = folder / "probe"
     strace = ["strace", "-o", str(log), "-e", "trace=write", sys.executable, "-c", _PROBE]
     done = shutil.which("strace") and subprocess.run(strace, check=False, capture_output=True)
