@@ -134,7 +134,9 @@ def test_the_first_turn_waits(wait_s: float) -> None:
     assert run_leaping(first()) == pytest.approx(wait_s, abs=1e-4)
 
 
-@pytest.mark.parametrize("rate", [Rate(Decimal(20), 60), Rate(Decimal(10), 1), Rate(Decimal(300), 1)], ids=str)
+@pytest.mark.parametrize(
+    "rate", [Rate(Decimal(20), 60), Rate(Decimal(10), 1), Rate(Decimal(300), 1)], ids=str
+)
 @given(seed=st.integers(0, 99))
 @settings(deadline=None, max_examples=3, phases=UNSHRUNK)
 def test_the_window_holds_nobody_up_for_long(rate: Rate, seed: int) -> None:
