@@ -197,8 +197,9 @@ def test_a_folder_is_synced(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def handlers() -> Iterator[None]:
-    """Whatever a test does, the handlers are those from before."""
+def handlers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Whatever a test does, the handlers are those from before; whatever ran here before, signals are heard."""
+    monkeypatch.setattr(host, "_deaf", [])
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.getsignal(number) for number in numbers}
     yield
