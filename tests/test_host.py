@@ -198,7 +198,7 @@ def test_a_folder_is_synced(tmp_path: Path) -> None:
 
 @pytest.fixture
 def handlers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Whatever a test does, the handlers are those from before; whatever ran here before, signals are heard."""
+    """Whatever ran here before, signals are heard; whatever a test does, the handlers are as before."""
     monkeypatch.setattr(host, "_deaf", [])
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.getsignal(number) for number in numbers}
