@@ -153,9 +153,20 @@ def on_stop_signals(call: Callable[[], None]) -> Iterator[None]:
 @contextlib.contextmanager
 def interrupted_by_stop_signals() -> Iterator[None]:
     """SIGINT and SIGTERM raise KeyboardInterrupt at once, in an event loop too, whose own handler would wait
-    for the next await while a person is asked or a large file is read. Not after `deafen`."""
+    for the next await while a person is asked or a large file is read.
+
+    The first one does: another in the middle of what follows would hide the outcome. None after `deafen`.
+    """
+    interrupted = False
+
+    def interrupt(*_: object) -> None:
+        nonlocal interrupted
+        if not (interrupted or _deaf):
+            interrupted = True
+            raise KeyboardInterrupt
+
     _deaf.clear()
-    with _handling(_interrupt):
+    with _handling(interrupt):
         yield
 
 
@@ -186,8 +197,3 @@ def _handling(handler: Callable[[int, FrameType | None], object]) -> Iterator[No
         for number, kept in before.items():
             # once it has told its outcome the process only has to end
             signal.signal(number, signal.SIG_IGN if _deaf else kept)
-
-
-def _interrupt(*_: object) -> None:
-    if not _deaf:
-        raise KeyboardInterrupt

@@ -240,6 +240,20 @@ async def test_an_interrupt_does_not_wait_for_the_loop(number: signal.Signals, h
         ask(number)
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_is_not_interrupted(number: signal.Signals, handlers: None) -> None:
+    """Whoever presses on does not keep the first one from being told."""
+    with host.interrupted_by_stop_signals():
+        try:
+            os.kill(os.getpid(), number)
+            time.sleep(5)
+        except KeyboardInterrupt:
+            os.kill(os.getpid(), number)
+            time.sleep(0.01)
+            told = True
+    assert told
+
+
 def test_stop_signals_stand_back_inside_an_interruption(handlers: None) -> None:
     """What goes on inside of the other puts back what it found."""
     with host.interrupted_by_stop_signals():
