@@ -105,11 +105,9 @@ def silence() -> Iterator[socket.socket]:
         yield listener
 
 
-@BOTH
-def test_before_anything_is_sent(
-    number: Signals, cli: CommandLine, sandbox: Sandbox, silence: socket.socket
-) -> None:
-    """A signal during the preflight: exit 2, and neither a batch nor a file is kept."""
+@pytest.fixture
+def probing(cli: CommandLine, sandbox: Sandbox, silence: socket.socket) -> Iterator[Running]:
+    """A run in the middle of its preflight: it waits for an answer that never comes."""
     base_url = f"http://127.0.0.1:{silence.getsockname()[1]}"
     cli.configure(sandbox.address, sandbox.login, clicksend={"base_url": base_url})
     path = cli.write("batch.csv", [("clicksend", 7, 5, "USD")])
@@ -118,8 +116,14 @@ def test_before_anything_is_sent(
     connection, _ = silence.accept()
     with connection:
         assert connection.recv(65_536)
-        running.signal(number)
-        ended = running.end(10)
+        yield running
+
+
+@BOTH
+def test_before_anything_is_sent(number: Signals, cli: CommandLine, probing: Running) -> None:
+    """A signal during the preflight: exit 2, and neither a batch nor a file is kept."""
+    probing.signal(number)
+    ended = probing.end(10)
     assert ended.refusal == (2, "stopped"), ended
     assert cli("show", "--json").json["batches"] == []
     assert sorted(file.name for file in cli.folder.iterdir()) == ["batch.csv", "batchcredit.toml"]
@@ -184,22 +188,12 @@ def test_while_a_large_file_is_read(number: Signals, shop: CommandLine) -> None:
 
 
 @BOTH
-def test_again_while_it_is_being_told(
-    number: Signals, cli: CommandLine, sandbox: Sandbox, silence: socket.socket
-) -> None:
+def test_again_while_it_is_being_told(number: Signals, probing: Running) -> None:
     """Whoever presses on gets the exit code that was told: by then the outcome stands."""
-    base_url = f"http://127.0.0.1:{silence.getsockname()[1]}"
-    cli.configure(sandbox.address, sandbox.login, clicksend={"base_url": base_url})
-    path = cli.write("batch.csv", [("clicksend", 7, 5, "USD")])
-    running = cli.start("run", path, "--yes", "--json")
-    silence.settimeout(20)
-    connection, _ = silence.accept()
-    with connection:
-        assert connection.recv(65_536)
-        for _ in range(200):
-            if running.has_ended:
-                break
-            running.signal(number)
-            time.sleep(0.002)
-        ended = running.end(10)
+    for _ in range(200):
+        if probing.has_ended:
+            break
+        probing.signal(number)
+        time.sleep(0.002)
+    ended = probing.end(10)
     assert ended.refusal == (2, "stopped"), ended
