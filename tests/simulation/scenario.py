@@ -173,7 +173,9 @@ def _files(dice: Random, kinds: Sequence[str]) -> Iterator[tuple[Row, ...]]:
         if dice.random() < 0.5:
             named = [row.reference for row in first if row.reference]
             second = [
-                replace(row, reference=dice.choice(named)) if named and dice.random() < 0.1 else row
+                replace(row, reference=dice.choice(named))
+                if named and dice.random() < 0.1 and row not in first
+                else row
                 for row in second
             ]
         dice.shuffle(second)
