@@ -120,19 +120,17 @@ def _lanes_pause() -> Iterator[Patch]:
     yield Lane, "pause", lambda *_: None
 
 
-def _lanes_keep_pace() -> Iterator[Patch]:
-    async def at_once(*_: object) -> bool:
-        return True
+async def _at_once(*_: object) -> bool:
+    return True
 
-    yield Pace, "turn", at_once
-    yield Pace, "window", at_once
+
+def _lanes_keep_pace() -> Iterator[Patch]:
+    yield Pace, "turn", _at_once
+    yield Pace, "window", _at_once
 
 
 def _the_window_is_watched() -> Iterator[Patch]:
-    async def at_once(*_: object) -> bool:
-        return True
-
-    yield Pace, "window", at_once
+    yield Pace, "window", _at_once
 
 
 def _old_intents_stay_here() -> Iterator[Patch]:

@@ -159,12 +159,3 @@ def mounted(disk: SimulatedDisk) -> Iterator[None]:
         yield
     finally:
         shim.unregister()
-
-
-def fails(error: type[apsw.Error]) -> Callable[[], None]:
-    """An operation that the disk refuses."""
-
-    def fail() -> None:
-        raise error("simulated")
-
-    return fail

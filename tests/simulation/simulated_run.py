@@ -27,7 +27,7 @@ import aiohappyeyeballs
 import apsw
 from promises import Given, PromiseError, check
 from scenario import CURRENCY, Disaster, Row, Scenario, Start, Strike
-from simulated_disk import SimulatedDisk, fails, mounted
+from simulated_disk import SimulatedDisk, mounted
 from simulated_network import RETRY_AFTER_S, Providers, Weather
 from simulated_world import CrashError, SimulatedLoop, World
 
@@ -38,7 +38,7 @@ from batchcredit.engine.queue import Job
 from batchcredit.engine.wire import direct
 from batchcredit.errors import BatchcreditError
 from batchcredit.ledger import registry
-from batchcredit.ledger.base import ResultRow
+from batchcredit.ledger.base import BatchRecord, Ledger, ResultRow
 from batchcredit.ledger.sqlite_reader import SqliteReader
 from batchcredit.reader import ReadOptions, Survey, Worksheet
 from batchcredit.runner import batch, desk, dispatch
@@ -185,9 +185,13 @@ class Machine:
 
     def _known(self, file: int) -> str:
         """The batch that a file has become, or "" as long as it has not."""
-        with contextlib.closing(registry.hold(self.ledger_url, "show")) as ledger:
-            names = [record.name for record in ledger.batches() if record.name.startswith(f"file{file}-")]
-        return names[0] if names else ""
+        with self._ledger() as ledger:
+            found = _batch_of(file, ledger)
+        return found.name if found else ""
+
+    def _ledger(self) -> contextlib.AbstractContextManager[Ledger]:
+        """The ledger while no command has it."""
+        return contextlib.closing(registry.hold(self.ledger_url, "look"))
 
     def start(self, start: Start) -> Ended:
         """One command, until it ends or is broken off."""
@@ -292,9 +296,9 @@ class Machine:
                 self.providers.is_down = True
                 world.at(world.now + 20.0, self._outage_ends)
             case Disaster.DISK_FULL:
-                fails(apsw.FullError)()
+                raise apsw.FullError("simulated")
             case Disaster.DISK_ERROR:
-                fails(apsw.IOError)()
+                raise apsw.IOError("simulated")
 
     def _end(self, *, powerless: bool) -> None:
         self.number += 1
@@ -368,11 +372,11 @@ class Machine:
                 raise PromiseError(f"a true verdict was refused: {problem}")
 
     def _resolve(self, number: int, row: int, verdict: str) -> str:
-        with contextlib.closing(registry.hold(self.ledger_url, "resolve")) as ledger:
+        with self._ledger() as ledger:
             return ledger.resolve(number, row, verdict, "looked up", round(QUIET_S * 1000))
 
     def doubts(self) -> list[tuple[Any, Any]]:
-        with contextlib.closing(registry.hold(self.ledger_url, "show")) as ledger:
+        with self._ledger() as ledger:
             return [
                 (record, row)
                 for record in ledger.batches()
@@ -405,11 +409,9 @@ class Machine:
 
     def _rows(self, number: int) -> list[dict[str, str]] | None:
         """What a results file would say."""
-        with contextlib.closing(registry.hold(self.ledger_url, "show")) as ledger:
-            for record in ledger.batches():
-                if record.name.startswith(f"file{number}-"):
-                    return [_told(row) for row in ledger.rows(record.id, 1, record.rows)]
-        return None
+        with self._ledger() as ledger:
+            found = _batch_of(number, ledger)
+            return [_told(row) for row in ledger.rows(found.id, 1, found.rows)] if found else None
 
     # the short cuts of a brief story
 
@@ -445,6 +447,10 @@ WAITING = frozenset({"open_elsewhere", "reference_taken"})
 
 #: Why a second file may be refused as a whole: the person has to change it.
 REFUSED = frozenset({"reference_taken", "repeat", "looks_like_correction", "duplicate_rows", "total_line"})
+
+
+def _batch_of(file: int, ledger: Ledger) -> BatchRecord | None:
+    return next((record for record in ledger.batches() if record.name.startswith(f"file{file}-")), None)
 
 
 def _told(row: ResultRow) -> dict[str, str]:
@@ -546,9 +552,9 @@ def tell(scenario: Scenario, *, with_history: bool = False, most_steps: int = 30
 
 def _live_through(machine: Machine) -> None:
     for start in machine.scenario.starts:
-        ended = machine.start(start)
-        if ended.code == 70:
-            raise PromiseError(f"a defect: {ended}")
+        machine.start(start)
+        if defects := [ended for ended in machine.story.ended if ended.code == 70]:
+            raise PromiseError(f"a defect: {defects}")
         machine.world.pass_until(machine.world.now + machine.world.span(0.0, 30.0, "between"))
     machine.good_weather()
     machine.run_to_the_end()
