@@ -119,6 +119,19 @@ class CommandLine:
         self._started.append(running)
         return running
 
+    def program(self, *argv: str, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
+        """Run another program to its end where the commands run: their folder, their environment."""
+        return subprocess.run(
+            argv,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            cwd=self.folder,
+            env=self.env,
+            timeout=timeout_s,
+            check=False,
+        )
+
     def end_all(self) -> None:
         for running in self._started:
             running.kill()

@@ -44,16 +44,7 @@ def traced(cli: CommandLine, *arguments: object) -> Traced:
     log = cli.home / "strace.log"
     argv = [str(each) for each in arguments]
     strace = ["strace", "-f", "-y", "-xx", "-s", "9000", "-qq", "-e", f"trace={_CALLS}", "-e", "signal=none"]
-    done = subprocess.run(
-        [*strace, "-o", str(log), *PROGRAM, *argv],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        cwd=cli.folder,
-        env=cli.env,
-        timeout=120,
-        check=False,
-    )
+    done = cli.program(*strace, "-o", str(log), *PROGRAM, *argv, timeout_s=120)
     lines = log.read_text().splitlines()
     ended = Ended(tuple(argv), done.returncode, done.stdout, done.stderr)
     return Traced(ended, list(_acts(lines)), list(_requests(lines)))

@@ -5,9 +5,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
 import pytest
-import trustme
 from rig import Rig, held_ledger
-from wires import WIRES, Authority, MakeWire
+from wires import ca, loop_factories, make  # noqa: F401 (fixtures)
 
 from batchcredit.sandbox import SandboxAddress
 
@@ -16,15 +15,9 @@ LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, LoopFactory]:
     """The wire's tests run on uvloop as well, where it is installed."""
-    loops: dict[str, LoopFactory] = {"asyncio": asyncio.new_event_loop}
     if item.path.name.startswith("test_wire_"):
-        try:
-            import uvloop
-        except ImportError:
-            pass
-        else:
-            loops["uvloop"] = uvloop.new_event_loop
-    return loops
+        return loop_factories()
+    return {"asyncio": asyncio.new_event_loop}
 
 
 @pytest.fixture
@@ -33,16 +26,3 @@ async def rig(address: SandboxAddress, tmp_path: Path) -> AsyncIterator[Rig]:
         rig = Rig(ledger, address)
         yield rig
         await rig.close()
-
-
-@pytest.fixture(params=WIRES.values(), ids=WIRES)
-def make(request: pytest.FixtureRequest) -> MakeWire:
-    factory: MakeWire = request.param
-    return factory
-
-
-@pytest.fixture(scope="session")
-def ca(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    authority = Authority(trustme.CA(), tmp_path_factory.mktemp("ca") / "ca.pem")
-    authority.ca.cert_pem.write_to_path(str(authority.file))
-    return authority

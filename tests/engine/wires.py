@@ -82,6 +82,21 @@ def the_line(server: RawServer) -> Line:
     return Line(asyncio.StreamReader(), writer)
 
 
+def loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """asyncio's own loop, and the one that the product runs on where it is installed."""
+    try:
+        import uvloop
+    except ImportError:
+        return {"asyncio": asyncio.new_event_loop}
+    return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+
+
+@pytest.fixture(params=WIRES.values(), ids=WIRES)
+def make(request: pytest.FixtureRequest) -> MakeWire:
+    factory: MakeWire = request.param
+    return factory
+
+
 class Authority(NamedTuple):
     """A certificate authority of this test run, and its certificate as a file."""
 
@@ -92,3 +107,10 @@ class Authority(NamedTuple):
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         self.ca.issue_cert(name).configure_cert(context)
         return context
+
+
+@pytest.fixture(scope="session")
+def ca(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    authority = Authority(trustme.CA(), tmp_path_factory.mktemp("ca") / "ca.pem")
+    authority.ca.cert_pem.write_to_path(str(authority.file))
+    return authority

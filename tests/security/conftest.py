@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
-import trustme
 from command_line import CommandLine, Sandbox, command_line
 
 from batchcredit.sandbox import Control, SandboxAddress
@@ -15,32 +14,14 @@ from batchcredit.sandbox import Control, SandboxAddress
 for folder in ("engine", "writer", "ledger"):
     sys.path.append(str(Path(__file__).parents[1] / folder))
 
-from wires import WIRES, Authority, MakeWire  # noqa: E402  its folder has to be known first
+from wires import ca, loop_factories, make  # noqa: E402, F401 (fixtures; the folder has to be known first)
 
 _NUMBERS = itertools.count(1)
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """On the loop that the product runs on, and on the one that it falls back to."""
-    loops: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
-    try:
-        import uvloop
-    except ImportError:
-        return loops
-    return loops | {"uvloop": uvloop.new_event_loop}
-
-
-@pytest.fixture(params=WIRES.values(), ids=WIRES)
-def make(request: pytest.FixtureRequest) -> MakeWire:
-    factory: MakeWire = request.param
-    return factory
-
-
-@pytest.fixture(scope="session")
-def ca(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    authority = Authority(trustme.CA(), tmp_path_factory.mktemp("ca") / "ca.pem")
-    authority.ca.cert_pem.write_to_path(str(authority.file))
-    return authority
+    return loop_factories()
 
 
 @pytest.fixture

@@ -61,16 +61,7 @@ def test_an_error_anywhere_is_told_without_its_words(place: str, shop: CommandLi
     shop.env |= {VARIABLE: KEY, "PYTHONFAULTHANDLER": "1", "PYTHONDEVMODE": "1", "PYTHONASYNCIODEBUG": "1"}
     path = shop.write("batch.csv", ROWS)
     arguments = [place, "run", str(path), "--yes", "--skip-preflight", "-vv"]
-    ended = subprocess.run(
-        [sys.executable, "-c", _BROKEN, *arguments],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        cwd=shop.folder,
-        env=shop.env,
-        timeout=60,
-        check=False,
-    )
+    ended = shop.program(sys.executable, "-c", _BROKEN, *arguments)
     assert ended.returncode != 0, ended
     assert "a defect of batchcredit: ValueError in broken" in ended.stderr, ended.stderr
     assert KEY not in ended.stdout + ended.stderr, ended.stderr
@@ -91,21 +82,10 @@ def test_modules_in_the_working_directory_are_not_run(shop: CommandLine, sandbox
     for name in ("json", "ssl", "asyncio", "httptools", "polars", "batchcredit"):
         (shop.folder / f"{name}.py").write_text("import pathlib; pathlib.Path('imported').touch()\n")
     script = "import sys; from batchcredit.__main__ import main; sys.argv[0] = 'batchcredit'; main()"
-    entry = (
-        shop.home / "batchcredit-entry.py"
-    )  # as pip writes it: its own folder is searched, not the caller's
+    entry = shop.home / "batchcredit-entry.py"  # as pip writes it: its own folder counts
     entry.write_text(script)
     path = shop.write("batch.csv", ROWS)
-    ended = subprocess.run(
-        [sys.executable, str(entry), "run", str(path), "--yes", "--sandbox"],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        cwd=shop.folder,
-        env=shop.env,
-        timeout=60,
-        check=False,
-    )
+    ended = shop.program(sys.executable, str(entry), "run", str(path), "--yes", "--sandbox")
     assert ended.returncode == 0, ended
     assert not (shop.folder / "imported").exists()
 
