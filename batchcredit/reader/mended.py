@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import polars as pl
 
@@ -17,6 +18,19 @@ def is_invalid_file(names: Iterable[str]) -> bool:
     return tuple(names)[-len(INVALID_COLUMNS) :] == INVALID_COLUMNS
 
 
+def bare_names(path: Path, names: Iterable[str]) -> list[str]:
+    """The names of a file of ours, less the `'` that kept them text. Raises RefusedError if two are equal."""
+    bare = [name.removeprefix("'") for name in names]
+    if len(set(bare)) < len(bare):
+        raise refused(
+            path,
+            "line 1: two columns differ by nothing but a ' at the beginning",
+            "duplicate_column",
+            "rename or delete one of them",
+        )
+    return bare
+
+
 class MendedTable(Table):
     """`table` without our columns, and with one `'` less before the names and cells that have one."""
 
@@ -26,15 +40,7 @@ class MendedTable(Table):
         self.path = table.path
         self._table = table
         kept = {name: table.schema[name] for name in [*table.schema][: -len(INVALID_COLUMNS)]}
-        names = [name.removeprefix("'") for name in kept]
-        if len(set(names)) < len(names):
-            raise refused(
-                self.path,
-                "line 1: two columns differ by nothing but a ' at the beginning",
-                "duplicate_column",
-                "rename or delete one of them",
-            )
-        self.schema = pl.Schema(zip(names, kept.values(), strict=True))
+        self.schema = pl.Schema(zip(bare_names(self.path, kept), kept.values(), strict=True))
 
     def blocks(self) -> Iterator[Block]:
         for block in self._table.blocks():

@@ -89,10 +89,15 @@ def _check_format(path: Path) -> None:
     )
 
 
-def _open_table(path: Path, copy: Path) -> Table:
+def open_format(path: Path, copy: Path) -> Table:
+    """What stands in `copy`, in the format that the name of `path` says."""
     check_readable(path)
     is_parquet = path.name.lower().endswith(".parquet")
-    table = ParquetTable(copy, path) if is_parquet else CsvTable(copy, path)
+    return ParquetTable(copy, path) if is_parquet else CsvTable(copy, path)
+
+
+def _open_table(path: Path, copy: Path) -> Table:
+    table = open_format(path, copy)
     return MendedTable(table) if is_invalid_file(table.schema) else table
 
 

@@ -28,6 +28,7 @@ class Worksheet:
         with storing("make the temporary folder"):
             self.folder = Path(tempfile.mkdtemp(prefix="batchcredit-", dir=folder))
         self._source: Source | None = None
+        self._copies = 0
 
     def __enter__(self) -> Self:
         return self
@@ -44,8 +45,14 @@ class Worksheet:
 
     def open(self, path: Path, options: ReadOptions, profiles: Mapping[str, ProfileRules]) -> Source:
         """Copies `path` here and opens the copy. Raises RefusedError for what is no batch file."""
+        self._source = Source(path, options, profiles, self.copy(path))
+        return self._source
+
+    def copy(self, path: Path) -> Path:
+        """A private copy of `path`. Raises RefusedError for what can't be read, or changes meanwhile."""
         check_readable(path)
-        copy = self.folder / f"input{''.join(path.suffixes[-2:]).lower()}"
+        self._copies += 1
+        copy = self.folder / f"input-{self._copies}{''.join(path.suffixes[-2:]).lower()}"
         with storing("copy the input to the temporary folder"):
             before = _version(path)
             shutil.copyfile(path, copy)
@@ -54,8 +61,7 @@ class Worksheet:
             raise refused(
                 path, "the file changed while it was read", "file_changed", "wait until all of it is written"
             )
-        self._source = Source(path, options, profiles, copy)
-        return self._source
+        return copy
 
     @property
     def source(self) -> Source:
