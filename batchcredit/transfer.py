@@ -36,6 +36,7 @@ class Event(StrEnum):
     DENY = "deny"  # a verdict: it was not credited
     RETRACT = "retract"  # a verdict is taken back
     CANCEL = "cancel"  # withdrawn by a person
+    SET_ASIDE = "set_aside"  # a run was asked to leave it
     RECOGNISE = "recognise"  # the same transfer was credited elsewhere
 
 
@@ -55,6 +56,8 @@ MOVES: Mapping[tuple[State, Event], State] = MappingProxyType(
         (State.IN_DOUBT, Event.DENY): State.PENDING,
         (State.CREDITED, Event.RETRACT): State.IN_DOUBT,  # only a person's verdict
         (State.PENDING, Event.RETRACT): State.IN_DOUBT,  # only a person's verdict, not sent since
+        (State.UNSENT, Event.RETRACT): State.IN_DOUBT,  # the same
+        (State.PENDING, Event.SET_ASIDE): State.UNSENT,
         (State.PENDING, Event.CANCEL): State.CANCELLED,
         (State.UNSENT, Event.CANCEL): State.CANCELLED,
         (State.REJECTED, Event.CANCEL): State.CANCELLED,

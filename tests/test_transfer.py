@@ -45,6 +45,8 @@ def test_the_table_is_as_the_contract_says() -> None:
         ("sending", "give_up"): "unsent",
         ("sending", "doubt"): "in_doubt",
         ("unsent", "reopen"): "pending",
+        ("unsent", "retract"): "in_doubt",
+        ("pending", "set_aside"): "unsent",
         ("unsent", "cancel"): "cancelled",
         ("rejected", "reopen"): "pending",
         ("rejected", "cancel"): "cancelled",

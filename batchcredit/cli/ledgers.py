@@ -63,7 +63,7 @@ def resolve(
     from batchcredit.runner import records
 
     console = console_of(common)
-    said = records.Verdict(batch, row, verdict, note, account, reference)
+    said = records.Said(batch, row, verdict, note, account, reference)
     how = send_options(f"resolve {batch}", common, Guarding(sandbox=sandbox), Sending(yes=yes))
     settings = settings_of(common)
     summary = records.resolve(

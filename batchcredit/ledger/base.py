@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import NamedTuple
 
+from batchcredit.ledger.audit import AuditEntry
 from batchcredit.transfer import Outcome, State, Transfer
 
 
@@ -36,7 +37,8 @@ class LaneRecord:
 
 @dataclass(frozen=True, slots=True)
 class BatchRecord:
-    """One batch. `content` is the hash of its rows; `totals` the amount of all valid rows by currency."""
+    """One batch. `content` is the hash of its rows; `totals` the amount of all valid rows by currency.
+    A batch that is closed (`closed_ms`) is sent by another ledger, and never again by this one."""
 
     id: int
     name: str
@@ -49,6 +51,8 @@ class BatchRecord:
     finished_ms: int | None
     repeats_allowed_ms: int
     stop_reason: str
+    closed_ms: int | None = None
+    closed_why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +163,26 @@ class Pause:
 
     lane: int
     until_ms: int
+
+
+class Verdict(NamedTuple):
+    """What is found of one row: `credited`, `not-credited`, or `in-doubt` to take such a finding back.
+
+    `settled_by`: `person`, `balance` or `statement`. `known`: JSON, what the finding rests on.
+    """
+
+    row: int
+    verdict: str
+    note: str
+    settled_by: str = "person"
+    known: str = ""
+
+
+class Problem(NamedTuple):
+    """Why a verdict on this row can't be written."""
+
+    row: int
+    why: str
 
 
 Operation = Claim | Settle | Pause
@@ -300,6 +324,10 @@ class LedgerReader(ABC):
         """The first `limit` rows that are in one of these states or have one of these reasons, in order."""
 
     @abstractmethod
+    def audit(self, batch: str = "") -> Iterator[AuditEntry]:
+        """The audit trail, oldest first: of the batch of this name, or all of it."""
+
+    @abstractmethod
     def cells(self, batch: int) -> Iterator[tuple[int, int, bytes]]:
         """(first row, number of rows, block) of the input's own cells, in order."""
 
@@ -342,10 +370,20 @@ class Ledger(LedgerReader):
 
     @abstractmethod
     def begin_run(
-        self, batch: int, allow_repeats_ms: int, skip_repeats_since_ms: int | None, *, rejected: bool
+        self,
+        batch: int,
+        allow_repeats_ms: int,
+        skip_repeats_since_ms: int | None,
+        *,
+        rejected: bool,
+        only: Iterable[int] | None = None,
+        approval: str = "",
     ) -> int:
         """Start a run: unsent rows (rejected ones if asked) are pending again; what was credited elsewhere
-        under the same reference, or with `skip_repeats_since_ms` as an equal row, is recognised."""
+        under the same reference, or with `skip_repeats_since_ms` as an equal row, is recognised.
+
+        `only`: the numbers of the rows that may go; others are set aside (reason `not_picked`). `approval`
+        says how a person agreed."""
 
     @abstractmethod
     def end_run(self, run: int, batch: int, reason: str) -> None:
@@ -367,8 +405,12 @@ class Ledger(LedgerReader):
         """Make all of them durable together, in order."""
 
     @abstractmethod
-    def resolve(self, batch: int, row: int, verdict: str, note: str, quiet_ms: int) -> str:
-        """A person's verdict ('credited', 'not-credited', 'in-doubt'): "" if it was written, else why not."""
+    def resolve(self, batch: int, verdicts: Sequence[Verdict], quiet_ms: int) -> list[Problem]:
+        """Write these verdicts, all of them or, where one of them may not be written, none."""
+
+    @abstractmethod
+    def note_audit(self, what: str, batch: str, note: str, known: str = "") -> None:
+        """Add a decision that is not about one row to the audit trail."""
 
     @abstractmethod
     def cancel(self, batch: int, row: int | None, note: str) -> int:

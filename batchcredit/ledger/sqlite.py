@@ -21,10 +21,10 @@ from batchcredit.ledger.base import (
     Ledger,
     NewBatch,
 )
+from batchcredit.ledger.sqlite_decisions import FINISH, FINISH_LATE, SqliteDecisions
 from batchcredit.ledger.sqlite_file import open_locked, refuse_network, release, storage_errors, transaction
 from batchcredit.ledger.sqlite_reader import CREDITED_AT, quoted, same_as
-from batchcredit.ledger.sqlite_sender import SqliteSender
-from batchcredit.transfer import MOVES, Event, State, shortest, states_allowing
+from batchcredit.transfer import Event, State, shortest, states_allowing
 
 #: The batch stands in the text, so that an `EnrolRow` is bound as it is.
 _ENROL = """INSERT INTO transfer (batch, row, lane, provider, account, account_key, amount, currency,
@@ -43,17 +43,13 @@ _RECOGNISE = f"""UPDATE transfer SET state = 'already_credited', reason = ?2 WHE
 _BY_REFERENCE = _RECOGNISE + "o.reference = transfer.reference) AND reference IS NOT NULL"
 _BY_CONTENT = _RECOGNISE + CREDITED_AT + " > ?3)"
 
-_NOTHING_LEFT = """state = 'ready' AND finished_at IS NULL AND NOT EXISTS (SELECT 1 FROM transfer t
-    WHERE t.batch = batch.id AND t.state IN ('pending', 'unsent'))"""
-
-_FINISH = f"UPDATE batch SET finished_at = ? WHERE id = ? AND {_NOTHING_LEFT}"
-
-#: A batch whose end nobody could write down was finished by its last ending, not when that is found out.
-_FINISH_LATE = f"""UPDATE batch SET finished_at = coalesce((SELECT max(ended_at) FROM transfer t
-    WHERE t.batch = batch.id), ?) WHERE {_NOTHING_LEFT}"""
+#: What a run was asked to leave, whatever was left of it; a verdict on it can still be taken back.
+_SET_ASIDE = f"""UPDATE transfer SET state = 'unsent', reason = 'not_picked', message = ''
+    WHERE batch = ? AND state IN ({quoted(states_allowing(Event.SET_ASIDE))})
+    AND row NOT IN (SELECT row FROM picked)"""
 
 
-class SqliteLedger(SqliteSender, Ledger):
+class SqliteLedger(SqliteDecisions, Ledger):
     """Holds the file's lock from `open` to `close`. Used by one thread at a time."""
 
     def __init__(self, connection: apsw.Connection, path: Path, descriptor: int) -> None:
@@ -92,7 +88,7 @@ class SqliteLedger(SqliteSender, Ledger):
             self._change(
                 "UPDATE run SET ended_at = ?, reason = 'interrupted' WHERE ended_at IS NULL", host.now_ms()
             )
-            self._change(_FINISH_LATE, host.now_ms())
+            self._change(FINISH_LATE, host.now_ms())
             self._delete_loading()
 
     def _delete_loading(self) -> None:
@@ -213,6 +209,7 @@ class SqliteLedger(SqliteSender, Ledger):
         )
         if not changed:
             return 0
+        ((id_, was),) = self._all("SELECT id, state FROM transfer WHERE batch = ? AND row = ?", batch, number)
         updated = self._change(
             f"""UPDATE transfer SET lane = ?, provider = ?, account = ?, account_key = ?, amount = ?,
             currency = ?, state = ?, reason = ?, message = ?, generation = generation + 1, http_status = NULL,
@@ -223,7 +220,18 @@ class SqliteLedger(SqliteSender, Ledger):
         )
         if not updated:
             raise DefectError(f"row {number} is not one that may be corrected", reason="defect")
+        self._note_row(id_, "corrected", State(was), "person", "", self._corrected_from(id_))
         return 1
+
+    def _corrected_from(self, transfer: int) -> str:
+        """What the row said before its last correction, as JSON."""
+        names = ("account", "amount", "currency", "reference")
+        found = self._all(
+            f"""SELECT {", ".join(names)} FROM corrected WHERE transfer = ?
+            ORDER BY generation DESC LIMIT 1""",
+            transfer,
+        )
+        return json.dumps({"was": dict(zip(names, found[0], strict=True))})
 
     def place_results(self, batch: int, path: str) -> None:
         with self._transaction():
@@ -237,25 +245,36 @@ class SqliteLedger(SqliteSender, Ledger):
 
     def _delete(self, batch: int) -> None:
         of_batch = "SELECT id FROM transfer WHERE batch = ?"
-        for table in ("verdict", "corrected"):
-            self._change(f"DELETE FROM {table} WHERE transfer IN ({of_batch})", batch)
-        for table in ("cells", "run", "transfer", "batch_lane"):
+        self._change(f"DELETE FROM corrected WHERE transfer IN ({of_batch})", batch)
+        for table in ("cells", "run", "own_balance", "snapshot", "transfer", "batch_lane"):
             self._change(f"DELETE FROM {table} WHERE batch = ?", batch)
         self._change("DELETE FROM batch WHERE id = ?", batch)
 
     # runs
 
     def begin_run(
-        self, batch: int, allow_repeats_ms: int, skip_repeats_since_ms: int | None, *, rejected: bool
+        self,
+        batch: int,
+        allow_repeats_ms: int,
+        skip_repeats_since_ms: int | None,
+        *,
+        rejected: bool,
+        only: Iterable[int] | None = None,
+        approval: str = "",
     ) -> int:
         again = (State.UNSENT, State.REJECTED) if rejected else (State.UNSENT,)
         with self._transaction():
+            if only is not None:
+                self._pick(only)
             self._change(
                 f"""UPDATE transfer SET state = 'pending', reason = '', message = '',
                 not_before = CASE state WHEN 'pending' THEN not_before ELSE 0 END
-                WHERE batch = ? AND (state IN ({quoted(again)}) OR state = 'pending' AND reason <> '')""",
+                WHERE batch = ? AND (state IN ({quoted(again)}) OR state = 'pending' AND reason <> '')
+                {"" if only is None else "AND row IN (SELECT row FROM picked)"}""",
                 batch,
             )
+            if only is not None:
+                self._change(_SET_ASIDE, batch)
             self._recognise(batch, skip_repeats_since_ms)
             self._change(
                 """UPDATE batch SET stop_reason = 'interrupted', finished_at = NULL,
@@ -264,17 +283,22 @@ class SqliteLedger(SqliteSender, Ledger):
             )
             self._change("UPDATE batch_lane SET halt_reason = '', halt_message = '' WHERE batch = ?", batch)
             self._change(
-                "INSERT INTO run (batch, user, host, pid, started_at) VALUES (?, ?, ?, ?, ?)",
-                *(batch, host.user(), host.name(), os.getpid(), host.now_ms()),
+                "INSERT INTO run (batch, user, host, pid, started_at, approval) VALUES (?, ?, ?, ?, ?, ?)",
+                *(batch, host.user(), host.name(), os.getpid(), host.now_ms(), approval),
             )
             return self._connection.last_insert_rowid()
+
+    def _pick(self, rows: Iterable[int]) -> None:
+        self._cursor.execute("CREATE TEMP TABLE IF NOT EXISTS picked (row INTEGER PRIMARY KEY)")
+        self._cursor.execute("DELETE FROM picked")
+        self._cursor.executemany("INSERT OR IGNORE INTO picked VALUES (?)", ((row,) for row in rows))
 
     def end_run(self, run: int, batch: int, reason: str) -> None:
         with self._transaction():
             self._change(_TO_DOUBT, host.now_ms())
             self._change("UPDATE run SET ended_at = ?, reason = ? WHERE id = ?", host.now_ms(), reason, run)
             self._change("UPDATE batch SET stop_reason = ? WHERE id = ?", reason, batch)
-            self._change(_FINISH, host.now_ms(), batch)
+            self._change(FINISH, host.now_ms(), batch)
 
     def halt(self, batch: int, lane: int, reason: str, message: str) -> None:
         with self._transaction():
@@ -282,79 +306,6 @@ class SqliteLedger(SqliteSender, Ledger):
                 "UPDATE batch_lane SET halt_reason = ?, halt_message = ? WHERE batch = ? AND lane = ?",
                 *(reason, message, batch, lane),
             )
-
-    # a person's word
-
-    def resolve(self, batch: int, row: int, verdict: str, note: str, quiet_ms: int) -> str:
-        with self._transaction():
-            found = self._all(
-                """SELECT id, state, settled_by, coalesce(ended_at, sent_at, 0) FROM transfer
-                WHERE batch = ? AND row = ?""",
-                *(batch, row),
-            )
-            if not found:
-                return f"there is no row {row}"
-            number, was, settled_by, ended_ms = found[0]
-            problem = _verdict_problem(State(was), settled_by, verdict, ended_ms + quiet_ms)
-            return problem or self._write_verdict(number, State(was), verdict, note, batch)
-
-    def _write_verdict(self, number: int, was: State, verdict: str, note: str, batch: int) -> str:
-        state = MOVES[was, _VERDICTS[verdict]]
-        try:
-            self._change(
-                """UPDATE transfer SET state = ?1, settled_by = 'person', reason = 'verdict', message = ?2,
-                not_before = 0, lane = CASE ?1 WHEN 'pending' THEN coalesce((SELECT bl.lane FROM batch_lane bl
-                    WHERE bl.batch = transfer.batch AND bl.profile = transfer.provider), lane) ELSE lane END
-                WHERE id = ?3""",
-                *(state.value, note, number),
-            )
-        except apsw.ConstraintError:
-            return "its reference has been sent or credited elsewhere meanwhile"
-        self._note_verdict(number, was, verdict, note)
-        if state is State.PENDING:
-            self._change("UPDATE batch SET finished_at = NULL WHERE id = ?", batch)
-        self._change(_FINISH, host.now_ms(), batch)
-        return ""
-
-    def _note_verdict(self, number: int, was: State, verdict: str, note: str) -> None:
-        self._change(
-            "INSERT INTO verdict (transfer, verdict, was, note, user, host, at) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            *(number, verdict, was.value, note, host.user(), host.name(), host.now_ms()),
-        )
-
-    def cancel(self, batch: int, row: int | None, note: str) -> int:
-        with self._transaction():
-            found = self._all(
-                f"""SELECT id, state FROM transfer WHERE batch = ? AND (?2 IS NULL OR row = ?2)
-                AND state IN ({quoted(states_allowing(Event.CANCEL))})""",
-                *(batch, row),
-            )
-            for number, was in found:
-                self._change(
-                    """UPDATE transfer SET state = 'cancelled', reason = 'cancelled', settled_by = 'person',
-                    message = ? WHERE id = ?""",
-                    *(note, number),
-                )
-                self._note_verdict(number, State(was), "cancelled", note)
-            self._change(_FINISH, host.now_ms(), batch)
-        return len(found)
-
-
-_VERDICTS = {"credited": Event.CONFIRM, "not-credited": Event.DENY, "in-doubt": Event.RETRACT}
-
-
-def _verdict_problem(was: State, settled_by: str, verdict: str, quiet_until_ms: int) -> str:
-    event = _VERDICTS[verdict]
-    if (was, event) not in MOVES:
-        return f"the row is {was}, so it can't be resolved as {verdict}"
-    if event is Event.RETRACT and settled_by != "person":
-        return (
-            f"the row is {was} by the provider's word or was never resolved: there is no verdict to take back"
-        )
-    if event is Event.DENY and host.now_ms() < quiet_until_ms:
-        until = host.iso(quiet_until_ms)
-        return f"the request may still be executed late: no verdict not-credited before {until}"
-    return ""
 
 
 def _introduce(connection: apsw.Connection, command: str) -> None:

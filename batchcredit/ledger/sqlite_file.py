@@ -7,7 +7,7 @@ same lock and it dies with its holder. Closing any descriptor of the file would 
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import resources
 from pathlib import Path
 from urllib.parse import quote
@@ -16,6 +16,7 @@ import apsw
 
 from batchcredit import host
 from batchcredit.errors import RefusedError, StorageError
+from batchcredit.ledger.audit import FIRST, chained
 
 APPLICATION_ID = 0x62637264  # "bcrd"
 
@@ -29,7 +30,8 @@ _CACHE = "PRAGMA cache_size=-32768"
 
 #: macOS needs a sync of its own to reach the disk; elsewhere fullfsync says nothing.
 _WRITING = f"""PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA fullfsync=ON;
-    PRAGMA checkpoint_fullfsync=ON; PRAGMA foreign_keys=ON; {_CACHE}"""
+    PRAGMA checkpoint_fullfsync=ON; PRAGMA foreign_keys=ON;
+    PRAGMA temp_store=MEMORY; {_CACHE}"""
 
 
 @contextlib.contextmanager
@@ -269,8 +271,21 @@ def migrations() -> list[str]:
     return [step.read_text() for step in sorted(folder.iterdir(), key=lambda step: step.name)]
 
 
+def _chaining() -> Callable[..., str]:
+    """SQL: audit_hash(...), each call behind the one before it."""
+    before = FIRST
+
+    def audit_hash(*fields: object) -> str:
+        nonlocal before
+        before = chained(before, fields)
+        return before
+
+    return audit_hash
+
+
 def _migrate(connection: apsw.Connection) -> None:
     steps = migrations()
+    connection.create_scalar_function("audit_hash", _chaining(), deterministic=False)
     for number in range(int(connection.pragma("user_version")), len(steps)):
         with transaction(connection):
             connection.execute(steps[number])

@@ -8,6 +8,7 @@ from typing import Any
 
 import apsw
 
+from batchcredit.ledger.audit import AuditEntry
 from batchcredit.ledger.base import (
     BatchLane,
     BatchRecord,
@@ -31,7 +32,7 @@ def quoted(states: Iterable[State]) -> str:
 
 
 _BATCH = """SELECT id, name, content, rows, source, results, totals, created_at, finished_at,
-    repeats_allowed_at, stop_reason FROM batch WHERE state = 'ready'"""
+    repeats_allowed_at, stop_reason, closed_at, closed_why FROM batch WHERE state = 'ready'"""
 
 _LANE = "SELECT id, kind, base_url, login, proven, last_sent_at, paused_until FROM lane"
 
@@ -48,10 +49,19 @@ _MESSAGE = """CASE WHEN t.message = '' AND t.reason = '' AND t.state IN ('pendin
 _FROM_ROWS = """FROM transfer t JOIN batch b ON b.id = t.batch
     LEFT JOIN batch_lane bl ON bl.batch = t.batch AND bl.profile = t.provider"""
 
+
+def transfer_id(table: str) -> str:
+    """The id that a row has for good: another ledger's where that one sent it first; each correction adds one
+    to its end."""
+    here = "(SELECT 't-' || value FROM meta WHERE key = 'id')"
+    return f"""coalesce({table}.former_id, {here} || '-' || {table}.id)
+        || CASE WHEN {table}.generation > 1 THEN '.' || {table}.generation ELSE '' END"""
+
+
 _KNOWN = f"""SELECT t.row, t.provider, t.account, t.amount, t.currency, t.reference, t.state, {_REASON},
     t.http_status, t.provider_code, {_MESSAGE}, t.units, t.balance_before, t.balance_after, t.attempts,
     t.sent_at, t.ended_at, t.duration_ms, t.settled_by,
-    t.id || CASE WHEN t.generation > 1 THEN '.' || t.generation ELSE '' END
+    {transfer_id("t")}
     {_FROM_ROWS} WHERE t.batch = ?"""
 
 _ROWS = _KNOWN + " AND t.row BETWEEN ? AND ? ORDER BY t.row"
@@ -80,10 +90,9 @@ def same_as(table: str) -> str:
     return SAME_CONTENT.format(**{name: f"{table}.{column}" for name, column in columns.items()})
 
 
-#: When a row was credited as far as the ledger knew: a person's word counts from when it was given, so that
-#: what was approved before does not cover it.
-CREDITED_AT = """CASE o.settled_by WHEN 'person' THEN max(coalesce(o.ended_at, 0), coalesce((SELECT max(at)
-    FROM verdict WHERE transfer = o.id AND verdict = 'credited'), 0)) ELSE o.ended_at END"""
+#: When a row was credited as far as the ledger knew: a verdict counts from when it was given, so that what
+#: was approved before does not cover it.
+CREDITED_AT = "nullif(max(coalesce(o.ended_at, 0), coalesce(o.verdict_at, 0)), 0)"
 
 _MATCH_CONTENT = f"""SELECT b.name, b.id, o.row, o.state, {CREDITED_AT}, coalesce(o.reference = ?5, 0)
     FROM transfer o JOIN batch b ON b.id = o.batch
@@ -216,8 +225,14 @@ class SqliteReader(LedgerReader):
         return [self._result_row(row) for row in self._all(sql, batch, *reasons, limit)]
 
     def _result_row(self, row: tuple[Any, ...]) -> ResultRow:
-        known = (*row[:6], _STATES[row[6]], *row[7:19], f"t-{self.id}-{row[19]}")
+        known = (*row[:6], _STATES[row[6]], *row[7:])
         return ResultRow(*known)
+
+    def audit(self, batch: str = "") -> Iterator[AuditEntry]:
+        last = 0
+        while found := self._all(_AUDIT, batch, last):
+            last = found[-1][0]
+            yield from map(AuditEntry._make, found)
 
     def cells(self, batch: int) -> Iterator[tuple[int, int, bytes]]:
         sql = """SELECT first_row, rows, frame FROM cells WHERE batch = ? AND first_row > ?
@@ -233,6 +248,9 @@ class SqliteReader(LedgerReader):
             AND sent_at >= ?3 AND state IN ({quoted(SPENT)})"""
         return Decimal(self._all(sql, batch, currency, since_ms)[0][0])
 
+
+_AUDIT = """SELECT id, at, user, host, what, batch, row, transfer_id, was, settled_by, note, known, hash
+    FROM audit WHERE (?1 = '' OR batch = ?1) AND id > ?2 ORDER BY id LIMIT 10000"""
 
 _BATCHES_SENT_SINCE = """?1 IS NULL AND batch IN
     (SELECT batch FROM run WHERE ended_at IS NULL OR ended_at >= ?3)"""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from batchcredit.errors import RefusedError
 from batchcredit.ledger import registry
-from batchcredit.ledger.base import BatchLane, BatchRecord, LedgerReader, ResultRow
+from batchcredit.ledger.base import BatchLane, BatchRecord, LedgerReader, ResultRow, Verdict
 from batchcredit.runner.batch import find_batch, holding_known, ledger_url
 from batchcredit.runner.options import SendOptions
 from batchcredit.runner.summary import HELD_UP, Speed, Summary, summarise
@@ -63,7 +63,7 @@ def show_all(how: SendOptions, settings: Settings) -> list[tuple[BatchRecord, Su
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Said:
     """What a person says of one row. `account` and `reference` name it once more, where nobody is asked."""
 
     batch: str
@@ -75,7 +75,7 @@ class Verdict:
 
 
 def resolve(
-    said: Verdict, how: SendOptions, settings: Settings, confirm: Callable[[ResultRow, str], bool]
+    said: Said, how: SendOptions, settings: Settings, confirm: Callable[[ResultRow, str], bool]
 ) -> Summary:
     """Write a person's verdict on a row in doubt, or take one back. `confirm` shows the row and asks."""
     with holding_known(how, settings) as ledger:
@@ -84,10 +84,10 @@ def resolve(
         _refuse_unnamed(row, said, how)
         if not how.yes and not confirm(row, said.verdict):
             raise RefusedError("not agreed to: nothing was changed", reason="not_approved")
-        problem = ledger.resolve(batch.id, said.row, said.verdict, said.note, settings.quiet_ms)
-        if problem:
+        problems = ledger.resolve(batch.id, [Verdict(said.row, said.verdict, said.note)], settings.quiet_ms)
+        for row_number, why in problems:
             raise RefusedError(
-                f"row {said.row} of {batch.name}: {problem}",
+                f"row {row_number} of {batch.name}: {why}",
                 reason="verdict",
                 cure=f"batchcredit show {batch.name}",
             )
@@ -105,7 +105,7 @@ def _row(ledger: LedgerReader, batch: BatchRecord, number: int) -> ResultRow:
     return found[0]
 
 
-def _refuse_unnamed(row: ResultRow, said: Verdict, how: SendOptions) -> None:
+def _refuse_unnamed(row: ResultRow, said: Said, how: SendOptions) -> None:
     """A row number is easily mistyped: where nobody is asked, the account or the reference says it again."""
     if how.yes and said.account is None and said.reference is None:
         raise RefusedError(

@@ -151,10 +151,22 @@ class Model:
         if event is Event.CREDIT:
             row.credited_ms = now_ms
 
-    def begin_run(self, number: int, allow_ms: int, skip_since_ms: int | None, *, rejected: bool) -> None:
+    def begin_run(
+        self,
+        number: int,
+        allow_ms: int,
+        skip_since_ms: int | None,
+        *,
+        rejected: bool,
+        only: set[int] | None,
+    ) -> None:
         batch = self.batches[number]
         for row in batch.rows:
-            if row.state is State.UNSENT or (rejected and row.state is State.REJECTED):
+            if only is not None and row.row not in only:
+                if row.state is State.PENDING:
+                    row.move(Event.SET_ASIDE)
+                    row.reason = "not_picked"
+            elif row.state is State.UNSENT or (rejected and row.state is State.REJECTED):
                 row.move(Event.REOPEN)
             if row.state is State.PENDING:
                 row.reason = ""

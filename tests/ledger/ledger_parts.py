@@ -1,6 +1,6 @@
 """A ledger in few words: batches of small rows, driven into states by what really leads there."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -20,6 +20,7 @@ from batchcredit.ledger.base import (
     NewBatch,
     ResultRow,
     Settle,
+    Verdict,
 )
 from batchcredit.ledger.sqlite import SqliteLedger
 from batchcredit.ledger.sqlite_reader import SqliteReader
@@ -137,11 +138,19 @@ def begin(
     allow_ms: int = 0,
     skip_since_ms: int | None = None,
     rejected: bool = False,
+    only: Collection[int] | None = None,
 ) -> int:
     """Begin a run of a batch, with its guards up."""
-    run = ledger.begin_run(batch.id, allow_ms, skip_since_ms, rejected=rejected)
+    run = ledger.begin_run(batch.id, allow_ms, skip_since_ms, rejected=rejected, only=only)
     ledger.guard(batch.id, caps, window_ms)
     return run
+
+
+def say(ledger: Ledger, batch: int, row: int, verdict: str, note: str, quiet_ms: int) -> str:
+    """A person's verdict on one row; "" or why it was not written."""
+    problems = ledger.resolve(batch, [Verdict(row, verdict, note)], quiet_ms)
+    assert [problem.row for problem in problems] in ([], [row])
+    return problems[0].why if problems else ""
 
 
 def row_of(ledger: LedgerReader, batch: BatchRecord, row: int = 1) -> ResultRow:

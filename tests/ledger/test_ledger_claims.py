@@ -16,6 +16,7 @@ from ledger_parts import (
     enrol,
     refusal,
     row_of,
+    say,
     settle,
     states,
     transfer,
@@ -155,7 +156,7 @@ def test_an_approval_does_not_cover_what_a_verdict_credits_after_it(ledger: Ledg
     begin(ledger, new)
     assert refusal(ledger, new) == "open_elsewhere"
     clock.ms += HOUR_MS
-    assert ledger.resolve(old.id, 1, "credited", "seen", 0) == ""
+    assert say(ledger, old.id, 1, "credited", "seen", 0) == ""
     begin(ledger, new)
     assert refusal(ledger, new) == "repeat"
     clock.ms += 1

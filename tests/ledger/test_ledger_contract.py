@@ -38,6 +38,7 @@ from ledger_parts import (
     begin,
     correct,
     enrol,
+    say,
 )
 
 from batchcredit import host
@@ -156,15 +157,24 @@ class LedgerPlay(RuleBasedStateMachine):
         self.enrol(rows[:2], allow=False, skip=False)
 
     @precondition(lambda self: self.run is None and self.model.batches)
-    @rule(pick=PICK, allow=st.booleans(), skip=st.booleans(), rejected=st.booleans(), caps=st.none() | CAPS)
-    def begin_run(self, pick: int, allow: bool, skip: bool, rejected: bool, caps: Caps | None) -> None:
+    @rule(
+        pick=PICK,
+        allow=st.booleans(),
+        skip=st.booleans(),
+        rejected=st.booleans(),
+        only=st.none() | st.sets(st.integers(1, 5)),
+        caps=st.none() | CAPS,
+    )
+    def begin_run(
+        self, pick: int, allow: bool, skip: bool, rejected: bool, only: set[int] | None, caps: Caps | None
+    ) -> None:
         number = self._batch(pick)
         now_ms = self.clock.ms
-        given: dict[str, Any] = {"allow_ms": now_ms if allow else 0, "rejected": rejected}
+        given: dict[str, Any] = {"allow_ms": now_ms if allow else 0, "rejected": rejected, "only": only}
         given["skip_since_ms"] = now_ms - WINDOW_MS if skip else None
         none = Caps(day_start=lambda ms: ms)
         run = begin(self.ledger, self._record(number), caps=caps or none, **given)
-        self.model.begin_run(number, given["allow_ms"], given["skip_since_ms"], rejected=rejected)
+        self.model.begin_run(number, given["allow_ms"], given["skip_since_ms"], rejected=rejected, only=only)
         self.model.caps, self.model.window_ms = caps, WINDOW_MS
         self.run = run, number
 
@@ -182,10 +192,10 @@ class LedgerPlay(RuleBasedStateMachine):
         if verdict == "truth" or (verdict != "in-doubt" and row.state is State.IN_DOUBT):
             verdict = truth
         event = {"credited": Event.CONFIRM, "not-credited": Event.DENY, "in-doubt": Event.RETRACT}[verdict]
-        problem = self.ledger.resolve(row.batch, row.row, verdict, "note", HOUR_MS if quiet else 0)
+        problem = say(self.ledger, row.batch, row.row, verdict, "note", HOUR_MS if quiet else 0)
         taken = (
             event is Event.RETRACT
-            and row.state is State.PENDING
+            and row.state in (State.PENDING, State.UNSENT)
             and "reference_taken" in self.model._taken(row)
         )
         early = event is Event.DENY and quiet and self.clock.ms < row.ended_ms + HOUR_MS
@@ -269,7 +279,9 @@ class LedgerPlay(RuleBasedStateMachine):
         self, pick: int, again: dict[str, bool], caps: Caps | None, groups: list[list["Act"]], hours: int
     ) -> None:
         """A run from its begin to its end, with time between its groups."""
-        self.begin_run(pick, caps=caps, **({"allow": False, "skip": False, "rejected": False} | again))
+        self.begin_run(
+            pick, caps=caps, **({"allow": False, "skip": False, "rejected": False, "only": None} | again)
+        )
         for acts in groups:
             self.commit(acts)
             self.clock.ms += hours * HOUR_MS

@@ -17,12 +17,14 @@ from ledger_parts import (
     enrol,
     refusal,
     row_of,
+    say,
     settle,
     states,
 )
 
 from batchcredit import host
 from batchcredit.errors import DefectError
+from batchcredit.ledger.audit import breaks
 from batchcredit.ledger.base import BatchRecord, Claimed, EnrolChunk, Ledger
 from batchcredit.ledger.sqlite import SqliteLedger
 from batchcredit.transfer import MOVES, Event, State
@@ -53,7 +55,7 @@ def test_a_verdict_moves_only_what_the_table_says(
     batch = in_state(ledger, state)
     clock.ms += QUIET_MS
     before = row_of(ledger, batch)
-    problem = ledger.resolve(batch.id, 1, verdict, "seen in the list", QUIET_MS)
+    problem = say(ledger, batch.id, 1, verdict, "seen in the list", QUIET_MS)
     if state is State.IN_DOUBT and verdict != "in-doubt":
         assert problem == ""
         after = row_of(ledger, batch)
@@ -68,7 +70,7 @@ def test_a_verdict_moves_only_what_the_table_says(
 def test_there_is_no_verdict_on_no_row(ledger: Ledger) -> None:
     """A row number that the batch does not have is said to be none."""
     batch = in_state(ledger, State.IN_DOUBT)
-    assert ledger.resolve(batch.id, 2, "credited", "", 0) == "there is no row 2"
+    assert say(ledger, batch.id, 2, "credited", "", 0) == "there is no row 2"
 
 
 @pytest.mark.parametrize(("after_ms", "is_early"), [(0, True), (QUIET_MS - 1, True), (QUIET_MS, False)])
@@ -78,7 +80,7 @@ def test_not_credited_waits_for_the_quiet_time(
     """A lost request may be executed late, so evidence that it was not comes later still."""
     batch = in_state(ledger, State.IN_DOUBT)
     until_ms, clock.ms = clock.ms + QUIET_MS, clock.ms + after_ms
-    problem = ledger.resolve(batch.id, 1, "not-credited", "", QUIET_MS)
+    problem = say(ledger, batch.id, 1, "not-credited", "", QUIET_MS)
     assert bool(problem) == is_early
     assert not is_early or host.iso(until_ms) in problem
     assert states(ledger, batch) == [State.IN_DOUBT if is_early else State.PENDING]
@@ -87,7 +89,7 @@ def test_not_credited_waits_for_the_quiet_time(
 def test_credited_does_not_wait(ledger: Ledger) -> None:
     """Whoever sees the credit need not wait for more."""
     batch = in_state(ledger, State.IN_DOUBT)
-    assert ledger.resolve(batch.id, 1, "credited", "", QUIET_MS) == ""
+    assert say(ledger, batch.id, 1, "credited", "", QUIET_MS) == ""
 
 
 def test_the_quiet_time_of_a_crash_begins_when_it_is_found(home: SqliteHome, clock: Clock) -> None:
@@ -98,9 +100,9 @@ def test_the_quiet_time_of_a_crash_begins_when_it_is_found(home: SqliteHome, clo
     ledger.close()
     clock.ms += QUIET_MS
     ledger = home.hold()
-    assert ledger.resolve(batch.id, 1, "not-credited", "", QUIET_MS) != ""
+    assert say(ledger, batch.id, 1, "not-credited", "", QUIET_MS) != ""
     clock.ms += QUIET_MS
-    assert ledger.resolve(batch.id, 1, "not-credited", "", QUIET_MS) == ""
+    assert say(ledger, batch.id, 1, "not-credited", "", QUIET_MS) == ""
     ledger.close()
 
 
@@ -109,38 +111,38 @@ def test_a_verdict_can_be_taken_back(verdict: str, ledger: Ledger, clock: Clock)
     """As long as the row was not sent again it is in doubt once more, and may be resolved anew."""
     batch = in_state(ledger, State.IN_DOUBT)
     clock.ms += QUIET_MS
-    assert ledger.resolve(batch.id, 1, verdict, "", QUIET_MS) == ""
-    assert ledger.resolve(batch.id, 1, "in-doubt", "mistyped", 0) == ""
+    assert say(ledger, batch.id, 1, verdict, "", QUIET_MS) == ""
+    assert say(ledger, batch.id, 1, "in-doubt", "mistyped", 0) == ""
     assert states(ledger, batch) == [State.IN_DOUBT]
-    assert ledger.resolve(batch.id, 1, "in-doubt", "", 0) != ""
-    assert ledger.resolve(batch.id, 1, "not-credited", "", QUIET_MS) == ""
+    assert say(ledger, batch.id, 1, "in-doubt", "", 0) != ""
+    assert say(ledger, batch.id, 1, "not-credited", "", QUIET_MS) == ""
 
 
 @pytest.mark.parametrize("event", [Event.CREDIT, Event.RETRY])
 def test_a_verdict_is_not_taken_back_once_the_row_was_sent_again(event: Event, ledger: Ledger) -> None:
     """Then the verdict is no longer what the row's state rests on."""
     batch = in_state(ledger, State.IN_DOUBT)
-    assert ledger.resolve(batch.id, 1, "not-credited", "", 0) == ""
+    assert say(ledger, batch.id, 1, "not-credited", "", 0) == ""
     begin(ledger, batch)
     assert refusal(ledger, batch) == ""
     settle(ledger, batch, 1, event)
-    assert "no verdict to take back" in ledger.resolve(batch.id, 1, "in-doubt", "", 0)
+    assert "no verdict to take back" in say(ledger, batch.id, 1, "in-doubt", "", 0)
 
 
 def test_a_new_run_does_not_forget_the_verdict(ledger: Ledger) -> None:
     """A run in which the row was not sent leaves the verdict to be taken back."""
     batch = in_state(ledger, State.IN_DOUBT)
-    assert ledger.resolve(batch.id, 1, "not-credited", "", 0) == ""
+    assert say(ledger, batch.id, 1, "not-credited", "", 0) == ""
     ledger.end_run(begin(ledger, batch), batch.id, "stopped")
-    assert ledger.resolve(batch.id, 1, "in-doubt", "", 0) == ""
+    assert say(ledger, batch.id, 1, "in-doubt", "", 0) == ""
 
 
 def test_a_verdict_is_not_taken_back_when_its_reference_was_used(ledger: Ledger) -> None:
     """Meanwhile the reference stands for another transfer, and a row in doubt would claim it too."""
     batch = in_state(ledger, State.IN_DOUBT, reference="r")
-    assert ledger.resolve(batch.id, 1, "not-credited", "", 0) == ""
+    assert say(ledger, batch.id, 1, "not-credited", "", 0) == ""
     drive(ledger, enrol(ledger, "else", [Row(account="Berta", reference="r")]), [State.CREDITED])
-    assert "sent or credited elsewhere" in ledger.resolve(batch.id, 1, "in-doubt", "", 0)
+    assert "sent or credited elsewhere" in say(ledger, batch.id, 1, "in-doubt", "", 0)
     assert states(ledger, batch) == [State.PENDING]
     begin(ledger, batch)
     assert refusal(ledger, batch) == "reference_taken"
@@ -150,18 +152,22 @@ def test_every_word_is_kept(ledger: Ledger, clock: Clock) -> None:
     """Who said what, when, and what the row was before."""
     batch = in_state(ledger, State.IN_DOUBT)
     assert isinstance(ledger, SqliteLedger)
-    assert ledger.resolve(batch.id, 1, "credited", "first", 0) == ""
-    assert ledger.resolve(batch.id, 1, "in-doubt", "second", 0) == ""
-    assert ledger.resolve(batch.id, 1, "not-credited", "third", 0) == ""
+    assert say(ledger, batch.id, 1, "credited", "first", 0) == ""
+    assert say(ledger, batch.id, 1, "in-doubt", "second", 0) == ""
+    assert say(ledger, batch.id, 1, "not-credited", "third", 0) == ""
     assert ledger.cancel(batch.id, 1, "fourth") == 1
-    told = ledger._all("SELECT verdict, was, note, user, host, at FROM verdict ORDER BY id")
-    who = (host.user(), host.name(), clock.ms)
-    assert told == [
-        ("credited", "in_doubt", "first", *who),
-        ("in-doubt", "credited", "second", *who),
-        ("not-credited", "in_doubt", "third", *who),
-        ("cancelled", "pending", "fourth", *who),
+    trail = list(ledger.audit(batch.name))
+    about = (clock.ms, host.user(), host.name(), batch.name, 1, row_of(ledger, batch).transfer_id, "person")
+    assert [(entry.what, entry.was, entry.note) for entry in trail] == [
+        ("credited", "in_doubt", "first"),
+        ("in-doubt", "credited", "second"),
+        ("not-credited", "in_doubt", "third"),
+        ("cancelled", "pending", "fourth"),
     ]
+    for one in trail:
+        assert (*one[1:4], *one[5:8], one.settled_by) == about
+    assert trail == list(ledger.audit())
+    assert not list(breaks(trail))
 
 
 @pytest.mark.parametrize("state", State)
@@ -329,12 +335,12 @@ def test_a_finished_batch_that_has_rows_again_is_open(ledger: Ledger, clock: Clo
     finished = lambda: ledger.batches("b")[0].finished_ms  # noqa: E731
     ledger.end_run(1, batch.id, "")
     assert finished() == clock.ms
-    assert ledger.resolve(batch.id, 1, "not-credited", "", 0) == ""
+    assert say(ledger, batch.id, 1, "not-credited", "", 0) == ""
     assert finished() is None
     clock.ms += HOUR_MS
-    assert ledger.resolve(batch.id, 1, "in-doubt", "", 0) == ""
+    assert say(ledger, batch.id, 1, "in-doubt", "", 0) == ""
     assert finished() == clock.ms
-    assert ledger.resolve(batch.id, 1, "not-credited", "", 0) == ""
+    assert say(ledger, batch.id, 1, "not-credited", "", 0) == ""
     assert ledger.cancel(batch.id, 1, "") == 1
     assert finished() == clock.ms
 
@@ -366,7 +372,7 @@ def test_a_batch_whose_end_nobody_wrote_down_was_finished_by_its_last_row(
 def test_only_a_test_ledger_forgets(ledger: Ledger) -> None:
     """A rehearsal may start anew, with all that belongs to it gone; a live batch is kept for ever."""
     batch = in_state(ledger, State.IN_DOUBT, reference="r")
-    assert ledger.resolve(batch.id, 1, "not-credited", "", 0) == ""
+    assert say(ledger, batch.id, 1, "not-credited", "", 0) == ""
     assert correct(ledger, batch, [Row(amount="2", reference="r")]) == 1
     ledger.forget(batch.id)
     assert ledger.batches() == []

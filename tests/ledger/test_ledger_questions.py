@@ -16,6 +16,7 @@ from ledger_parts import (
     enrol,
     refusal,
     row_of,
+    say,
     settle,
 )
 
@@ -101,7 +102,7 @@ def test_a_verdict_is_a_credit_from_when_it_was_given(ledger: Ledger, clock: Clo
     """Before it nobody could know that a repeat would be one."""
     drive(ledger, batch := enrol(ledger, "b", [Row()]), [State.IN_DOUBT])
     clock.ms += DAY_MS
-    assert ledger.resolve(batch.id, 1, "credited", "", 0) == ""
+    assert say(ledger, batch.id, 1, "credited", "", 0) == ""
     assert found(ledger, key(ledger))[0].ended_ms == clock.ms
 
 

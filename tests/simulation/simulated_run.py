@@ -38,7 +38,7 @@ from batchcredit.engine.queue import Job
 from batchcredit.engine.wire import direct
 from batchcredit.errors import BatchcreditError
 from batchcredit.ledger import registry
-from batchcredit.ledger.base import BatchRecord, Ledger, ResultRow
+from batchcredit.ledger.base import BatchRecord, Ledger, ResultRow, Verdict
 from batchcredit.ledger.sqlite_reader import SqliteReader
 from batchcredit.reader import ReadOptions, Survey, Worksheet
 from batchcredit.runner import batch, desk, dispatch
@@ -373,7 +373,8 @@ class Machine:
 
     def _resolve(self, number: int, row: int, verdict: str) -> str:
         with self._ledger() as ledger:
-            return ledger.resolve(number, row, verdict, "looked up", round(QUIET_S * 1000))
+            said = [Verdict(row, verdict, "looked up")]
+            return "".join(why for _, why in ledger.resolve(number, said, round(QUIET_S * 1000)))
 
     def doubts(self) -> list[tuple[Any, Any]]:
         with self._ledger() as ledger:

@@ -21,7 +21,7 @@ from torture_blows import BLOWS, ENDS_WITHIN_S, Victims
 from torture_truth import assert_no_false_credit, assert_true, assert_whole, doubtful, paid
 
 from batchcredit.ledger import registry
-from batchcredit.ledger.base import Ledger
+from batchcredit.ledger.base import Ledger, Verdict
 from batchcredit.sandbox import SandboxSettings
 from batchcredit.sandbox.faults import Fault
 from batchcredit.transfer import State
@@ -240,7 +240,9 @@ class Round:
                     if row.state is State.IN_DOUBT:
                         wanted = Payment(row.provider, row.account, Decimal(row.amount), row.currency)
                         verdict = "credited" if wanted in executed else "not-credited"
-                        problem = ledger.resolve(batch.id, row.row, verdict, "the journal", quiet_ms=0)
+                        problem = ledger.resolve(
+                            batch.id, [Verdict(row.row, verdict, "the journal")], quiet_ms=0
+                        )
                         assert not problem
                         self._toll.executed_in_doubt += wanted in executed
 

@@ -1,0 +1,140 @@
+"""Decisions on rows of the SQLite ledger: verdicts, withdrawals, and the trail in which each is kept."""
+
+import contextlib
+from collections.abc import Sequence
+
+import apsw
+
+from batchcredit import host
+from batchcredit.ledger.audit import FIRST, chained
+from batchcredit.ledger.base import Problem, Verdict
+from batchcredit.ledger.sqlite_reader import quoted, transfer_id
+from batchcredit.ledger.sqlite_sender import SqliteSender
+from batchcredit.transfer import MOVES, Event, State, states_allowing
+
+_NOTHING_LEFT = """state = 'ready' AND finished_at IS NULL AND NOT EXISTS (SELECT 1 FROM transfer t
+    WHERE t.batch = batch.id AND t.state IN ('pending', 'unsent'))"""
+
+FINISH = f"UPDATE batch SET finished_at = ? WHERE id = ? AND {_NOTHING_LEFT}"
+
+#: A batch whose end nobody could write down was finished by its last ending, not when that is found out.
+FINISH_LATE = f"""UPDATE batch SET finished_at = coalesce((SELECT max(ended_at) FROM transfer t
+    WHERE t.batch = batch.id), ?) WHERE {_NOTHING_LEFT}"""
+
+_WRITE = """UPDATE transfer SET state = ?1, settled_by = ?2, reason = 'verdict', message = ?3, not_before = 0,
+    verdict_at = CASE ?1 WHEN 'credited' THEN ?4 ELSE verdict_at END,
+    lane = CASE ?1 WHEN 'pending' THEN coalesce((SELECT bl.lane FROM batch_lane bl
+        WHERE bl.batch = transfer.batch AND bl.profile = transfer.provider), lane) ELSE lane END
+    WHERE id = ?5"""
+
+_VERDICTS = {"credited": Event.CONFIRM, "not-credited": Event.DENY, "in-doubt": Event.RETRACT}
+
+
+class _WithheldError(Exception):
+    """Takes back what was written before a problem was met."""
+
+
+class SqliteDecisions(SqliteSender):
+    """Verdicts and withdrawals. Used by one thread at a time."""
+
+    def resolve(self, batch: int, verdicts: Sequence[Verdict], quiet_ms: int) -> list[Problem]:
+        problems: list[Problem] = []
+        with contextlib.suppress(_WithheldError), self._transaction():
+            for verdict in verdicts:
+                why = self._resolve_row(batch, verdict, quiet_ms)
+                if why:
+                    problems.append(Problem(verdict.row, why))
+            if problems:
+                raise _WithheldError
+            self._change(FINISH, host.now_ms(), batch)
+        return problems
+
+    def _resolve_row(self, batch: int, verdict: Verdict, quiet_ms: int) -> str:
+        """Write one verdict; "" or why not."""
+        found = self._all(
+            """SELECT id, state, settled_by, coalesce(ended_at, sent_at, 0) FROM transfer
+            WHERE batch = ? AND row = ?""",
+            *(batch, verdict.row),
+        )
+        if not found:
+            return f"there is no row {verdict.row}"
+        number, was, settled_by, ended_ms = found[0]
+        problem = _verdict_problem(State(was), settled_by, verdict.verdict, ended_ms + quiet_ms)
+        return problem or self._write_verdict(number, State(was), verdict, batch)
+
+    def _write_verdict(self, number: int, was: State, verdict: Verdict, batch: int) -> str:
+        state = MOVES[was, _VERDICTS[verdict.verdict]]
+        try:
+            self._change(_WRITE, state.value, verdict.settled_by, verdict.note, host.now_ms(), number)
+        except apsw.ConstraintError:
+            return "its reference has been sent or credited elsewhere meanwhile"
+        self._note_row(number, verdict.verdict, was, verdict.settled_by, verdict.note, verdict.known)
+        if state is State.PENDING:
+            self._change("UPDATE batch SET finished_at = NULL WHERE id = ?", batch)
+        return ""
+
+    def cancel(self, batch: int, row: int | None, note: str) -> int:
+        with self._transaction():
+            found = self._all(
+                f"""SELECT id, state FROM transfer WHERE batch = ? AND (?2 IS NULL OR row = ?2)
+                AND state IN ({quoted(states_allowing(Event.CANCEL))})""",
+                *(batch, row),
+            )
+            for number, was in found:
+                self._change(
+                    """UPDATE transfer SET state = 'cancelled', reason = 'cancelled', settled_by = 'person',
+                    message = ? WHERE id = ?""",
+                    *(note, number),
+                )
+                self._note_row(number, "cancelled", State(was), "person", note, "")
+            self._change(FINISH, host.now_ms(), batch)
+        return len(found)
+
+    # the trail
+
+    def note_audit(self, what: str, batch: str, note: str, known: str = "") -> None:
+        with self._transaction():
+            self._note(what, batch, None, "", "", "person", note, known)
+
+    def _note_row(self, number: int, what: str, was: State, settled_by: str, note: str, known: str) -> None:
+        """Add a decision on one row to the trail, within the transaction at hand."""
+        ((batch, row, transfer),) = self._all(
+            f"""SELECT b.name, t.row, {transfer_id("t")} FROM transfer t JOIN batch b ON b.id = t.batch
+            WHERE t.id = ?""",
+            number,
+        )
+        self._note(what, batch, row, transfer, was.value, settled_by, note, known)
+
+    def _note(
+        self,
+        what: str,
+        batch: str,
+        row: int | None,
+        transfer: str,
+        was: str,
+        settled_by: str,
+        note: str,
+        known: str,
+    ) -> None:
+        last = self._all("SELECT id, hash FROM audit ORDER BY id DESC LIMIT 1")
+        number, before = last[0] if last else (0, FIRST)
+        about = (batch, row, transfer, was, settled_by, note, known)
+        fields = (number + 1, host.now_ms(), host.user(), host.name(), what, *about)
+        self._change(
+            "INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            *(*fields, chained(before, fields)),
+        )
+
+
+def _verdict_problem(was: State, settled_by: str, verdict: str, quiet_until_ms: int) -> str:
+    event = _VERDICTS[verdict]
+    if (was, event) not in MOVES:
+        return f"the row is {was}, so it can't be resolved as {verdict}"
+    if event is Event.RETRACT and settled_by in ("", "provider"):
+        return (
+            f"the row is {was} by the provider's word or was never resolved: there is no verdict to take back"
+        )
+    if event is Event.DENY and host.now_ms() < quiet_until_ms:
+        until = host.iso(quiet_until_ms)
+        return f"the request may still be executed late: no verdict not-credited before {until}"
+    return ""
