@@ -10,6 +10,7 @@ from batchcredit import host
 from batchcredit.cli import ledgers, transfers
 from batchcredit.cli.bench import bench
 from batchcredit.cli.flags import Common
+from batchcredit.cli.history import history
 from batchcredit.cli.providers import providers, sandbox
 from batchcredit.cli.session import console_of, defect, error_as_json, put
 from batchcredit.errors import BatchcreditError, RefusedError
@@ -29,6 +30,7 @@ app.command(ledgers.results)
 app.command(ledgers.show)
 app.command(ledgers.resolve)
 app.command(ledgers.cancel)
+app.command(history)
 app.command(providers)
 app.command(sandbox)
 app.command(bench)

@@ -8,8 +8,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from batchcredit import host
 from batchcredit.console.base import local_time, spoken, visible
-from batchcredit.ledger.base import BatchLane, BatchRecord, ResultRow
+from batchcredit.ledger.base import BatchLane, BatchRecord, HistoryRow, ResultRow
+from batchcredit.runner.history import HistoryView
 from batchcredit.runner.records import BatchView
 from batchcredit.runner.summary import Summary
 from batchcredit.sandbox.process import SandboxAddress
@@ -99,6 +101,48 @@ def _how_to_resolve(view: BatchView) -> list[str]:
         "Compare each row in doubt with the provider's own records, then say what you found:",
         command,
     ]
+
+
+def history(view: HistoryView, zone: ZoneInfo) -> str:
+    """Transfers across batches, newest first."""
+    titles = (
+        "time",
+        "batch",
+        "row",
+        "account",
+        "amount",
+        "currency",
+        "status",
+        "settled by",
+        "by",
+        "approval",
+    )
+    if not view.rows:
+        return "nothing was found"
+    parts: list[Table | str] = [table(titles, (_past(row, zone) for row in view.rows))]
+    more = view.found - len(view.rows)
+    if more:
+        parts += [f"... and {more} more: --limit N shows more of them, --out FILE.csv writes all"]
+    return text(*parts)
+
+
+def _past(row: HistoryRow, zone: ZoneInfo) -> tuple[str, ...]:
+    account = f"{row.account} ({row.reference})" if row.reference else row.account
+    by = f"{row.user}@{row.host}" if row.user else ""
+    status = f"{STATUS[row.state]} {row.reason}".rstrip()
+    money = (row.amount, row.currency)
+    when = local_time(row.at_ms, zone)
+    return (when, row.batch, f"{row.row}", account, *money, status, row.settled_by, by, row.approval)
+
+
+def history_as_json(view: HistoryView) -> dict[str, object]:
+    """The same, times in UTC."""
+    return {"transfers": [_past_as_json(row) for row in view.rows], "found": view.found}
+
+
+def _past_as_json(row: HistoryRow) -> dict[str, object]:
+    said = row._asdict()
+    return {"time": host.iso(said.pop("at_ms")), "status": STATUS[said.pop("state")], **said}
 
 
 def providers(installed: Mapping[str, str], settings: Settings) -> str:

@@ -252,6 +252,38 @@ class ResultRow:
 
 
 @dataclass(frozen=True, slots=True)
+class HistoryQuery:
+    """Transfers of any of these accounts, with this reference, from `from_ms` up to but without `before_ms`;
+    what is not named does not matter."""
+
+    account_keys: tuple[str, ...] = ()
+    reference: str | None = None
+    from_ms: int | None = None
+    before_ms: int | None = None
+
+
+class HistoryRow(NamedTuple):
+    """One transfer of any batch. `at_ms`: when it was sent last, else enrolled. `user`, `host` and
+    `approval` are those of the run that sent it last, "" where none did."""
+
+    at_ms: int
+    batch: str
+    row: int
+    provider: str
+    account: str
+    amount: str
+    currency: str
+    reference: str | None
+    state: State
+    reason: str
+    settled_by: str
+    transfer_id: str
+    user: str
+    host: str
+    approval: str
+
+
+@dataclass(frozen=True, slots=True)
 class Holder:
     """Who has the ledger open for sending."""
 
@@ -326,6 +358,14 @@ class LedgerReader(ABC):
     @abstractmethod
     def audit(self, batch: str = "") -> Iterator[AuditEntry]:
         """The audit trail, oldest first: of the batch of this name, or all of it."""
+
+    @abstractmethod
+    def history(self, query: HistoryQuery, limit: int | None = None) -> Iterator[HistoryRow]:
+        """Transfers of all ready batches that fit, newest first."""
+
+    @abstractmethod
+    def history_size(self, query: HistoryQuery) -> int:
+        """How many fit."""
 
     @abstractmethod
     def cells(self, batch: int) -> Iterator[tuple[int, int, bytes]]:

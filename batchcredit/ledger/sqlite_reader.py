@@ -12,6 +12,8 @@ from batchcredit.ledger.audit import AuditEntry
 from batchcredit.ledger.base import (
     BatchLane,
     BatchRecord,
+    HistoryQuery,
+    HistoryRow,
     Holder,
     LaneIdentity,
     LaneRecord,
@@ -234,6 +236,17 @@ class SqliteReader(LedgerReader):
             last = found[-1][0]
             yield from map(AuditEntry._make, found)
 
+    def history(self, query: HistoryQuery, limit: int | None = None) -> Iterator[HistoryRow]:
+        where, bindings = _sought(query)
+        most = _NO_LIMIT if limit is None else limit
+        with storage_errors(self._path):
+            for row in self._connection.execute(_HISTORY + where + _NEWEST_FIRST, (*bindings, most)):
+                yield HistoryRow._make((*row[:8], _STATES[row[8]], *row[9:]))
+
+    def history_size(self, query: HistoryQuery) -> int:
+        where, bindings = _sought(query)
+        return int(self._all(_HISTORY_SIZE + where, *bindings)[0][0])
+
     def cells(self, batch: int) -> Iterator[tuple[int, int, bytes]]:
         sql = """SELECT first_row, rows, frame FROM cells WHERE batch = ? AND first_row > ?
             ORDER BY first_row LIMIT 1"""
@@ -254,6 +267,40 @@ _AUDIT = """SELECT id, at, user, host, what, batch, row, transfer_id, was, settl
 
 _BATCHES_SENT_SINCE = """?1 IS NULL AND batch IN
     (SELECT batch FROM run WHERE ended_at IS NULL OR ended_at >= ?3)"""
+
+
+#: A row that was never sent stands where it was enrolled.
+_AT = "coalesce(t.sent_at, b.created_at)"
+
+#: The run that sent a row last.
+_RUN = """(SELECT id FROM run WHERE run.batch = t.batch AND run.started_at <= t.sent_at
+    ORDER BY id DESC LIMIT 1)"""
+
+_HISTORY = f"""SELECT {_AT}, b.name, t.row, t.provider, t.account, t.amount, t.currency, t.reference, t.state,
+    {_REASON}, t.settled_by, {transfer_id("t")}, coalesce(r.user, ''), coalesce(r.host, ''),
+    coalesce(r.approval, '') {_FROM_ROWS} LEFT JOIN run r ON r.id = {_RUN}"""
+
+_HISTORY_SIZE = "SELECT count(*) FROM transfer t JOIN batch b ON b.id = t.batch"
+
+_NEWEST_FIRST = f" ORDER BY {_AT} DESC, t.id DESC LIMIT ?"
+
+_NO_LIMIT = -1
+
+
+def _sought(query: HistoryQuery) -> tuple[str, list[Any]]:
+    """What is looked for as a condition, and its bindings."""
+    conditions, bindings = ["b.state = 'ready'"], list[Any]()
+    if query.account_keys:
+        conditions.append(f"t.account_key IN ({', '.join('?' * len(query.account_keys))})")
+        bindings += query.account_keys
+    if query.reference is not None:
+        conditions.append("t.reference = ?")
+        bindings.append(query.reference)
+    for bound, sign in ((query.from_ms, ">="), (query.before_ms, "<")):
+        if bound is not None:
+            conditions.append(f"{_AT} {sign} ?")
+            bindings.append(bound)
+    return " WHERE " + " AND ".join(conditions), bindings
 
 
 def _left(rejected: bool) -> str:

@@ -1,5 +1,6 @@
 """The way out: a batch's results as a file, and whose place that file is."""
 
+from batchcredit.writer.history import write_history
 from batchcredit.writer.ownership import claim_path, ledger_of, owner_path, refuse_path, release_path
 from batchcredit.writer.results import write_results
 from batchcredit.writer.seal import by_value, seal
@@ -18,5 +19,6 @@ __all__ = [
     "results_path",
     "seal",
     "unpack",
+    "write_history",
     "write_results",
 ]

@@ -139,9 +139,10 @@ def begin(
     skip_since_ms: int | None = None,
     rejected: bool = False,
     only: Collection[int] | None = None,
+    approval: str = "",
 ) -> int:
     """Begin a run of a batch, with its guards up."""
-    run = ledger.begin_run(batch.id, allow_ms, skip_since_ms, rejected=rejected, only=only)
+    run = ledger.begin_run(batch.id, allow_ms, skip_since_ms, rejected=rejected, only=only, approval=approval)
     ledger.guard(batch.id, caps, window_ms)
     return run
 

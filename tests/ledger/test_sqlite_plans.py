@@ -9,12 +9,23 @@ import pytest
 from ledger_parts import Row, drive, enrol
 
 from batchcredit.ledger import sqlite, sqlite_reader, sqlite_sender
+from batchcredit.ledger.base import HistoryQuery
 from batchcredit.ledger.sqlite import SqliteLedger
 from batchcredit.transfer import State
 
 ACCOUNT = "INDEX transfer_content (account_key=? AND amount=? AND currency=?)"
 ROWID = "INTEGER PRIMARY KEY (rowid=?)"
 BATCH_ROW = "INDEX sqlite_autoindex_transfer_1 (batch=?"
+
+ACCOUNT_KEY = "INDEX transfer_content (account_key=?)"
+OF_HISTORY = [f"SEARCH b USING {ROWID}", "INDEX run_batch (batch=?)"]
+
+
+def history(account_keys: tuple[str, ...], reference: str | None = None) -> str:
+    """The query of a history, as it is asked."""
+    where, _ = sqlite_reader._sought(HistoryQuery(account_keys, reference))
+    return sqlite_reader._HISTORY + where + sqlite_reader._NEWEST_FIRST
+
 
 #: Each hot query, and what its plan has to name.
 PLANS = {
@@ -30,6 +41,8 @@ PLANS = {
     "same reference": (sqlite_reader._MATCH_REFERENCE, ["INDEX transfer_reference (reference=?)"]),
     "by reference": (sqlite._BY_REFERENCE, [f"{BATCH_ROW})", "SEARCH o USING INDEX transfer_"]),
     "by content": (sqlite._BY_CONTENT, [f"{BATCH_ROW})", f"SEARCH o USING {ACCOUNT}"]),
+    "history of an account": (history(("anna", "ANNA")), [ACCOUNT_KEY, *OF_HISTORY]),
+    "history of a reference": (history((), "r"), ["INDEX transfer_reference (reference=?)", *OF_HISTORY]),
     "to doubt": (sqlite._TO_DOUBT, ["INDEX transfer_in_flight"]),
 }
 

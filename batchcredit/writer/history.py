@@ -1,0 +1,59 @@
+"""All transfers of a ledger as a CSV file."""
+
+import io
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO
+
+import polars as pl
+
+from batchcredit import host
+from batchcredit.errors import RefusedError
+from batchcredit.ledger.base import HistoryRow
+from batchcredit.transfer import STATUS
+from batchcredit.writer.table import csv_text
+from batchcredit.writer.target import ending, replace
+
+_PIECE_ROWS = 10_000
+
+COLUMNS = (
+    *("time", "batch", "row", "provider", "account", "amount", "currency", "reference"),
+    *("status", "reason", "settled_by", "transfer_id", "user", "host", "approval"),
+)
+_SCHEMA = {name: pl.Int64() if name == "row" else pl.String() for name in COLUMNS}
+
+
+def write_history(rows: Iterable[HistoryRow], path: Path) -> Path:
+    """Write these transfers to `path`, whole or not at all; times are UTC, ISO 8601.
+
+    Returns the name that was written: a second one where something stands at the first. Raises RefusedError
+    for a name that is not a CSV file's, StorageError where the disk refuses.
+    """
+    if ending(path) != ".csv":
+        raise RefusedError(
+            f"{path}: a history is written as CSV", reason="out_format", cure="name a file that ends in .csv"
+        )
+    return replace(path, lambda file: _write(rows, file), lambda _: False)
+
+
+def _write(rows: Iterable[HistoryRow], file: BinaryIO) -> None:
+    source = iter(rows)
+    file.write(_text([], header=True))
+    while piece := list(islice(source, _PIECE_ROWS)):
+        file.write(_text(piece, header=False))
+
+
+def _text(piece: Sequence[HistoryRow], *, header: bool) -> bytes:
+    text = io.BytesIO()
+    frame = pl.DataFrame(list(map(_cells, piece)), schema=_SCHEMA, orient="row")
+    csv_text(frame).write_csv(text, include_header=header)
+    return text.getvalue()
+
+
+def _cells(row: HistoryRow) -> tuple[str | int | None, ...]:
+    return (
+        *(host.iso(row.at_ms), row.batch, row.row, row.provider, row.account, row.amount, row.currency),
+        *(row.reference, STATUS[row.state], row.reason, row.settled_by, row.transfer_id),
+        *(row.user, row.host, row.approval),
+    )
