@@ -375,6 +375,10 @@ class LedgerReader(ABC):
     def spent(self, batch: int | None, currency: str, since_ms: int) -> Decimal:
         """Credited, sending and in doubt since then: of one batch, or of the whole ledger."""
 
+    @abstractmethod
+    def spent_by_account(self, lane: int, account_key: str, currency: str, since_ms: int) -> Decimal:
+        """What one account of a lane has got since then, sending and in doubt included."""
+
 
 class Ledger(LedgerReader):
     """A ledger held for sending or deciding: one holder at a time."""

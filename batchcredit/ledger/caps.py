@@ -15,7 +15,7 @@ class Spending(Protocol):
 
     def spent(self, batch: int | None, currency: str, since_ms: int) -> Decimal: ...
 
-    def spent_by_account(self, claim: Claim, since_ms: int) -> Decimal: ...
+    def spent_by_account(self, lane: int, account_key: str, currency: str, since_ms: int) -> Decimal: ...
 
 
 class CapCheck:
@@ -75,7 +75,9 @@ class CapCheck:
             self._of_today.clear()
 
     def _spent_by_account(self, claim: Claim) -> Decimal:
-        return self._spending.spent_by_account(claim, self._day_ms)
+        transfer = claim.transfer
+        of_account = (claim.lane, transfer.account_key, transfer.currency)
+        return self._spending.spent_by_account(*of_account, self._day_ms)
 
     def _spent_of_batch(self, claim: Claim) -> Decimal:
         currency = claim.transfer.currency

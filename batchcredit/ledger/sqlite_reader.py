@@ -123,6 +123,10 @@ def _decimal_sum() -> tuple[list[Decimal], Callable[..., None], Callable[[list[D
     return [Decimal(0)], step, final
 
 
+_OF_ACCOUNT = f"""SELECT amount FROM transfer WHERE lane = ? AND account_key = ? AND currency = ?
+    AND sent_at >= ? AND state IN ({quoted(SPENT)})"""
+
+
 class SqliteReader(LedgerReader):
     """Reads a ledger file; opened by `SqliteReader.open`."""
 
@@ -260,6 +264,10 @@ class SqliteReader(LedgerReader):
         sql = f"""SELECT coalesce(decimal_sum(amount), '0') FROM transfer WHERE {among} AND currency = ?2
             AND sent_at >= ?3 AND state IN ({quoted(SPENT)})"""
         return Decimal(self._all(sql, batch, currency, since_ms)[0][0])
+
+    def spent_by_account(self, lane: int, account_key: str, currency: str, since_ms: int) -> Decimal:
+        found = self._all(_OF_ACCOUNT, lane, account_key, currency, since_ms)
+        return sum((Decimal(amount) for (amount,) in found), Decimal(0))
 
 
 _AUDIT = """SELECT id, at, user, host, what, batch, row, transfer_id, was, settled_by, note, known, hash

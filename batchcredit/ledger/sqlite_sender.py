@@ -59,9 +59,6 @@ _ENDINGS = {
 _CANDIDATES = """SELECT id, row, account, account_key, amount, currency, coalesce(reference, ''), not_before
     FROM transfer WHERE batch = ? AND row > ? AND lane = ? AND state = 'pending' ORDER BY row LIMIT ?"""
 
-_OF_ACCOUNT = f"""SELECT amount FROM transfer WHERE lane = ? AND account_key = ? AND currency = ?
-    AND sent_at >= ? AND state IN ({quoted(SPENT)})"""
-
 
 @dataclass(slots=True)
 class _Group:
@@ -176,12 +173,6 @@ class SqliteSender(SqliteReader):
             raise DefectError(f"transfer {transfer.id} was settled twice", reason="defect")
         if self._caps:
             self._caps.ended(transfer, spent=MOVES[State.SENDING, outcome.event] in SPENT)
-
-    def spent_by_account(self, claim: Claim, since_ms: int) -> Decimal:
-        """What this claim's account has got since then, sending and in doubt included."""
-        transfer = claim.transfer
-        found = self._all(_OF_ACCOUNT, claim.lane, transfer.account_key, transfer.currency, since_ms)
-        return sum((Decimal(amount) for (amount,) in found), Decimal(0))
 
 
 def _text(amount: Decimal | None) -> str | None:

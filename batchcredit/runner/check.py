@@ -103,7 +103,8 @@ class Check:
 
     def _without_ledger(self) -> "Compared":
         target, needed = Target(batch_name(self.given, self.survey.content)), _all_of(self.survey)
-        rows, caps = guard.rows_of_file(self.worksheet), self.desk.settings.caps
+        ids = {name: -number for number, name in enumerate(needed, 1)}
+        rows, caps = guard.rows_of_file(self.worksheet, ids), self.desk.settings.caps
         guard.refuse_over_caps(by_currency(needed), rows, caps, None, None)
         return Compared(target, needed, ())
 

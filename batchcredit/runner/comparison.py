@@ -6,6 +6,7 @@ Only reads, so that `check` and `run` come to the same answer.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import chain
 
 from batchcredit.ledger.base import BatchRecord, LedgerReader, RowKey
 from batchcredit.reader import Survey, Total, Worksheet
@@ -13,8 +14,6 @@ from batchcredit.runner import correction, guard, lanes, overlap
 from batchcredit.runner.desk import Desk, Needed
 from batchcredit.runner.enrolment import Target, row_keys
 from batchcredit.runner.options import InputOptions, SendOptions
-
-_NEW_LANE = 0
 
 
 class Comparison:
@@ -36,13 +35,15 @@ class Comparison:
         kept = ledger.batch_lanes(target.batch.id) if target.batch else []
         found = lanes.ways(list(survey.provider_rows), desk.known, ledger, kept, desk.how)
         # a lane that this ledger has never seen has no equal rows, but references are known without lanes
-        self._ids = {name: way.lane.id if way.lane else _NEW_LANE for name, way in found.items()}
+        self._ids = {
+            name: way.lane.id if way.lane else -number for number, (name, way) in enumerate(found.items(), 1)
+        }
         since = overlap.window(desk.settings.repeat_window_ms)
         keys = self._changed(row_keys(worksheet, self._ids))
         self._overlap = overlap.survey_overlap(ledger, keys, target.batch, since)
         self._refuse(given)
-        rows, batch = guard.rows_of_file(worksheet), target.batch
-        guard.refuse_over_caps(by_currency(self.needed), rows, desk.settings.caps, ledger, batch)
+        rows, caps = self._cap_rows(worksheet), desk.settings.caps
+        guard.refuse_over_caps(by_currency(self.needed), rows, caps, ledger, target.batch)
 
     def _changed(self, keys: Iterable[RowKey]) -> Iterator[RowKey]:
         """All rows of a new batch; of a correction those that it changes, which nobody has approved yet."""
@@ -50,6 +51,19 @@ class Comparison:
             return iter(keys)
         changed = {change.row for change in self._target.changes}
         return (key for key in keys if key.row in changed)
+
+    def _cap_rows(self, worksheet: Worksheet) -> Iterator[guard.CapRow]:
+        """The rows that would be sent: what was credited before counts as spent already."""
+        if self._target.batch is None:
+            rows = guard.rows_of_file(worksheet, self._ids)
+            return (row for row in rows if not self._overlap.is_left_out(row.number, self._how))
+        changed = {change.row for change in self._target.changes}
+        kept = (
+            key
+            for key in self._ledger.left_keys(self._target.batch.id, rejected=False)
+            if key.row not in changed
+        )
+        return guard.rows_left(chain(self._changed(row_keys(worksheet, self._ids)), kept))
 
     def _refuse(self, given: InputOptions) -> None:
         overlap.refuse_clashes(self._overlap)
@@ -94,10 +108,9 @@ class Comparison:
         if self._target.batch:
             return _needed_after(self._ledger, self._target.batch, self._target.changes)
         found = self._overlap
-        left_out = [found.recognised, found.waiting, *([found.repeats] if self._how.skip_repeats else [])]
         needed: dict[str, dict[str, Total]] = {}
         for (profile, currency), total in self._survey.totals.items():
-            less = (part.amounts.get((profile, currency), Total()) for part in left_out)
+            less = (part.amounts.get((profile, currency), Total()) for part in found.left_out(self._how))
             needed.setdefault(profile, {})[currency] = total - sum(less, Total())
         return needed
 
@@ -118,7 +131,8 @@ def remainder(ledger: LedgerReader, desk: Desk, batch: BatchRecord) -> Remainder
     found = overlap.survey_overlap(ledger, ledger.left_keys(batch.id, rejected=rejected), batch, since)
     overlap.refuse_repeats(found, desk.how)
     needed = _left(ledger, batch, found, desk.how)
-    rows = guard.rows_left(ledger.left_keys(batch.id, rejected=rejected))
+    keys = ledger.left_keys(batch.id, rejected=rejected)
+    rows = guard.rows_left(key for key in keys if not found.is_left_out(key.row, desk.how))
     guard.refuse_over_caps(by_currency(needed), rows, desk.settings.caps, ledger, batch)
     return Remainder(needed, found.waiting.profiles, overlap.waiting_note(found))
 
@@ -128,7 +142,7 @@ def _left(ledger: LedgerReader, batch: BatchRecord, found: overlap.Overlap, how:
     needed: dict[str, dict[str, Total]] = {}
     for part in ledger.left(batch.id, rejected=how.rejected):
         needed.setdefault(part.profile, {})[part.currency] = Total(part.rows, part.amount)
-    for kind in (found.recognised, found.waiting, *([found.repeats] if how.skip_repeats else [])):
+    for kind in found.left_out(how):
         for (profile, currency), less in kind.amounts.items():
             needed[profile][currency] -= less
     return needed

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple
 
 from batchcredit import host
 from batchcredit.errors import RefusedError
@@ -12,8 +12,16 @@ from batchcredit.reader import Survey, Twin, Worksheet
 from batchcredit.runner.options import InputOptions, SendOptions
 from batchcredit.transfer import shortest
 
-#: A row as limits see it: what to call it, what tells lanes apart, account, amount, currency.
-CapRow: TypeAlias = tuple[str, object, str, str, str]
+
+class CapRow(NamedTuple):
+    """A row as limits see it. `lane` is its id; one that the ledger has not seen is negative."""
+
+    number: int
+    where: str
+    lane: int
+    account_key: str
+    amount: str
+    currency: str
 
 
 def refuse_bad_rows(given: InputOptions, survey: Survey, invalid: Path | None) -> None:
@@ -102,7 +110,7 @@ def refuse_over_caps(
             before = ledger.spent(None, currency, caps.day_start(host.now_ms())) if ledger else Decimal(0)
             _refuse_over("max_day", currency, amount + before, caps.day, "the day, with this batch,")
     if caps.transfer or caps.account_day:
-        _refuse_rows_over(rows, caps)
+        _refuse_rows_over(rows, caps, ledger)
 
 
 def _refuse_over(name: str, currency: str, amount: Decimal, caps: Mapping[str, Decimal], what: str) -> None:
@@ -115,18 +123,27 @@ def _refuse_over(name: str, currency: str, amount: Decimal, caps: Mapping[str, D
         )
 
 
-def _refuse_rows_over(rows: Iterable[CapRow], caps: Caps) -> None:
-    accounts: dict[tuple[object, str, str], Decimal] = {}
-    for where, lane, account, text, currency in rows:
-        amount = Decimal(text)
-        _refuse_over("max_amount", currency, amount, caps.transfer, where)
+def _refuse_rows_over(rows: Iterable[CapRow], caps: Caps, ledger: LedgerReader | None) -> None:
+    accounts: dict[tuple[int, str, str], Decimal] = {}
+    today_ms = caps.day_start(host.now_ms())
+    for row in rows:
+        amount, currency = Decimal(row.amount), row.currency
+        _refuse_over("max_amount", currency, amount, caps.transfer, row.where)
         if currency in caps.account_day:
-            got = accounts.get((lane, account, currency), Decimal(0)) + amount
-            accounts[lane, account, currency] = got
-            _refuse_over("max_account", currency, got, caps.account_day, where)
+            account = (row.lane, row.account_key, currency)
+            if account not in accounts:
+                accounts[account] = ledger.spent_by_account(*account, today_ms) if ledger else Decimal(0)
+            accounts[account] += amount
+            _refuse_over(
+                "max_account",
+                currency,
+                accounts[account],
+                caps.account_day,
+                f"{row.where}: the client's day, with this batch,",
+            )
 
 
-def rows_of_file(worksheet: Worksheet) -> Iterator[CapRow]:
+def rows_of_file(worksheet: Worksheet, lanes: Mapping[str, int]) -> Iterator[CapRow]:
     """The valid rows of an examined file."""
     columns = ("row", "line", "provider", "account", "account_key", "amount", "currency", "problem")
     for chunk in worksheet.chunks():
@@ -134,10 +151,12 @@ def rows_of_file(worksheet: Worksheet) -> Iterator[CapRow]:
             columns
         ).iter_rows():
             if problem is None:
-                yield f"{at(row, line)}: account {account}", provider, key, amount, currency
+                where = f"{at(row, line)}: account {account}"
+                yield CapRow(row, where, lanes[provider], key, amount, currency)
 
 
 def rows_left(keys: Iterable[RowKey]) -> Iterator[CapRow]:
     """Rows of a batch that the ledger has."""
     for key in keys:
-        yield f"row {key.row}: account {key.account_key}", key.lane, key.account_key, key.amount, key.currency
+        where = f"row {key.row}: account {key.account_key}"
+        yield CapRow(key.row, where, key.lane, key.account_key, key.amount, key.currency)

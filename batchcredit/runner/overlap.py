@@ -26,19 +26,24 @@ _LEFT = (State.PENDING, State.UNSENT, State.SENDING, State.IN_DOUBT, State.REJEC
 
 @dataclass(slots=True)
 class Found:
-    """Rows that have something in common with another batch: how many, how much, and the first of them."""
+    """Rows that have something in common with another batch: which, how much, and the first of them."""
 
-    rows: int = 0
+    numbers: set[int] = field(default_factory=set)
     amounts: dict[tuple[str, str], Total] = field(default_factory=dict)  # by profile and currency
     examples: list[Match] = field(default_factory=list)
 
     def add(self, match: Match) -> None:
         key = match.key
-        self.rows += 1
+        self.numbers.add(key.row)
         so_far = self.amounts.get((key.provider, key.currency), Total())
         self.amounts[key.provider, key.currency] = so_far + Total(1, Decimal(key.amount))
         if len(self.examples) < SHOWN:
             self.examples.append(match)
+
+    @property
+    def rows(self) -> int:
+        """How many."""
+        return len(self.numbers)
 
     @property
     def profiles(self) -> frozenset[str]:
@@ -68,6 +73,14 @@ class Overlap:
     waiting: Found = field(default_factory=Found)
     clashes: Found = field(default_factory=Found)
     credited_rows: Counter[int] = field(default_factory=Counter)
+
+    def left_out(self, how: SendOptions) -> tuple[Found, ...]:
+        """What of it a run that is asked for like this does not send."""
+        return (self.recognised, self.waiting, *([self.repeats] if how.skip_repeats else []))
+
+    def is_left_out(self, row: int, how: SendOptions) -> bool:
+        """Whether such a run does not send this row."""
+        return any(row in found.numbers for found in self.left_out(how))
 
 
 @dataclass(frozen=True, slots=True)

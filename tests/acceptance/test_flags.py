@@ -247,6 +247,35 @@ def test_the_day_counts_every_batch(cli: CommandLine, sandbox: Sandbox) -> None:
     assert cli("run", cli.write("c.csv", second[:2]), *LIKE).code == 0
 
 
+def test_the_day_of_a_client_counts_every_batch(cli: CommandLine, sandbox: Sandbox) -> None:
+    """What a client got today through another batch counts for max_account, once, before anything is sent."""
+    cli.configure(sandbox.address, sandbox.login, tables='[limits]\nmax_account = { USD = "20" }')
+    assert cli("run", cli.write("a.csv", rows(3, "12")), *LIKE).code == 0
+    over = cli(
+        "run", cli.write("b.csv", [("clicksend", 9, 9, "USD"), ("clicksend", 2, "8.01", "USD")]), *LIKE
+    )
+    assert over.refusal == (2, "limit_max_account")
+    assert "row 2 (line 3): account 2: the client's day, with this batch, comes to 20.01" in str(over.json)
+    assert "raise the limit" in over.json["error"]["cure"]
+    assert len(sandbox.book()) == 3
+    again = [*rows(1, "12"), ("clicksend", 1, 8, "USD", "new")]  # the first is known by its reference
+    assert cli("run", cli.write("c.csv", again), *LIKE).counts == {"already_credited": 1, "credited": 1}
+    assert cli("run", cli.write("d.csv", [("clicksend", 3, 8, "USD")]), *LIKE).code == 0
+    assert len(sandbox.book()) == 5
+
+
+def test_the_day_of_a_client_counts_for_a_correction(cli: CommandLine, sandbox: Sandbox) -> None:
+    """A corrected file is measured by the rows that it sends, beside what its batch has sent already."""
+    cli.configure(sandbox.address, sandbox.login, tables='[limits]\nmax_account = { USD = "10" }')
+    name = ("--batch", "march")
+    first = [("clicksend", 1, 6, "USD", "a"), ("clicksend", 10404, 4, "USD", "b")]
+    assert cli("run", cli.write("a.csv", first), *LIKE, *name).counts == {"credited": 1, "rejected": 1}
+    for amount, code in (("4.5", 2), ("4", 0)):
+        mended = [first[0], ("clicksend", 1, amount, "USD", "b")]
+        assert cli("run", cli.write("a.csv", mended), *LIKE, *name).code == code
+    assert sandbox.sums() == {"USD": 10}
+
+
 # how a file is understood
 
 

@@ -96,12 +96,16 @@ class ListLedger:
 
     known: Sequence[ResultRow] = ()
     spent_so_far: Mapping[str, Decimal] = field(default_factory=dict)
+    got_today: Mapping[str, Decimal] = field(default_factory=dict)  # by account, in each currency
 
     def rows(self, batch: int, first_row: int, last_row: int) -> list[ResultRow]:
         return [row for row in self.known if first_row <= row.row <= last_row]
 
     def spent(self, batch: int | None, currency: str, since_ms: int) -> Decimal:
         return self.spent_so_far.get(currency, Decimal(0))
+
+    def spent_by_account(self, lane: int, account_key: str, currency: str, since_ms: int) -> Decimal:
+        return self.got_today.get(account_key, Decimal(0))
 
 
 def as_reader(ledger: ListLedger) -> LedgerReader:

@@ -59,6 +59,9 @@ ROWS = st.lists(
 CAPS = st.dictionaries(st.sampled_from(["USD", "KES"]), st.sampled_from([Decimal(2), Decimal(4), Decimal(8)]))
 
 
+GOT = st.dictionaries(st.sampled_from(["1", "2"]), st.sampled_from([Decimal(1), Decimal("3.5")]))
+
+
 def sums(rows: Sequence[tuple[str | None, ...]], *places: int) -> dict[tuple[str, ...], Decimal]:
     found: dict[tuple[str, ...], Decimal] = {}
     for row in rows:
@@ -69,7 +72,7 @@ def sums(rows: Sequence[tuple[str | None, ...]], *places: int) -> dict[tuple[str
 
 
 @settings(deadline=None)
-@given(ROWS, CAPS, CAPS, CAPS, CAPS, CAPS)
+@given(ROWS, CAPS, CAPS, CAPS, CAPS, CAPS, GOT)
 def test_a_file_over_a_limit_is_refused(
     rows: list[tuple[str | None, ...]],
     transfer: dict[str, Decimal],
@@ -77,15 +80,17 @@ def test_a_file_over_a_limit_is_refused(
     batch: dict[str, Decimal],
     day: dict[str, Decimal],
     before: dict[str, Decimal],
+    got: dict[str, Decimal],
 ) -> None:
-    """Refused exactly when one transfer, an account, the file, or the day with the file is over a limit."""
+    """Refused exactly when one transfer, an account's day, the file, or the day with it is over one."""
     totals = {currency: amount for (currency,), amount in sums(rows, 3).items()}
     over = {
         "limit_max_amount": any(
             row[5] is None and Decimal(str(row[2])) > transfer.get(str(row[3]), Decimal(99)) for row in rows
         ),
         "limit_max_account": any(
-            amount > account.get(currency, Decimal(99)) for (_, currency), amount in sums(rows, 1, 3).items()
+            amount + got.get(client, Decimal(0)) > account.get(currency, Decimal(99))
+            for (client, currency), amount in sums(rows, 1, 3).items()
         ),
         "limit_max_total": any(
             amount > batch.get(currency, Decimal(99)) for currency, amount in totals.items()
@@ -96,12 +101,16 @@ def test_a_file_over_a_limit_is_refused(
         ),
     }
     caps = Caps(lambda _: 0, transfer, account, batch, day)
-    ledger = as_reader(ListLedger(spent_so_far=before))
+    ledger = as_reader(ListLedger(spent_so_far=before, got_today=got))
     if not any(over.values()):
-        guard.refuse_over_caps(totals, guard.rows_of_file(worksheet(rows)), caps, ledger, None)
+        guard.refuse_over_caps(
+            totals, guard.rows_of_file(worksheet(rows), {"clicksend": 1}), caps, ledger, None
+        )
         return
     with pytest.raises(RefusedError) as caught:
-        guard.refuse_over_caps(totals, guard.rows_of_file(worksheet(rows)), caps, ledger, None)
+        guard.refuse_over_caps(
+            totals, guard.rows_of_file(worksheet(rows), {"clicksend": 1}), caps, ledger, None
+        )
     assert over[caught.value.reason]
 
 

@@ -169,7 +169,7 @@ def test_half_the_rows_of_a_batch_with_rows_left_look_like_its_correction(
 @pytest.mark.parametrize(("allow", "skip"), [(False, False), (True, False), (False, True)])
 def test_repeats_need_a_word(allow: bool, skip: bool) -> None:
     """Repeats are refused with both ways out, unless one of them was taken."""
-    found = Overlap(repeats=Found(rows=1))
+    found = Overlap(repeats=Found(numbers={1}))
     if allow or skip:
         overlap.refuse_repeats(found, how(allow_repeat=allow, skip_repeats=skip))
         return
