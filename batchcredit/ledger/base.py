@@ -6,11 +6,13 @@ durable in one transaction and answers in order. Times are milliseconds since 19
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import NamedTuple
 
+from batchcredit import host
+from batchcredit.errors import RefusedError
 from batchcredit.ledger.audit import AuditEntry
 from batchcredit.transfer import Outcome, State, Transfer
 
@@ -90,6 +92,37 @@ class EnrolChunk:
 
     first_row: int
     rows: Sequence[EnrolRow]
+    cells: bytes
+
+
+class AdoptRow(NamedTuple):
+    """A row as another ledger's results tell of it: `enrol` with its state, and what became of it there.
+
+    `former_id`: the transfer id that it has there, without the number of its `generation`.
+    """
+
+    enrol: EnrolRow
+    http_status: int | None
+    provider_code: str
+    units: str | None
+    balance_before: str | None
+    balance_after: str | None
+    attempts: int
+    sent_ms: int | None
+    ended_ms: int | None
+    duration_ms: int | None
+    settled_by: str
+    verdict_ms: int | None
+    former_id: str
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptChunk:
+    """As an `EnrolChunk`, of rows that another ledger has sent."""
+
+    first_row: int
+    rows: Sequence[AdoptRow]
     cells: bytes
 
 
@@ -395,10 +428,28 @@ class Ledger(LedgerReader):
         """Enter a whole batch; senders see it only once it is complete."""
 
     @abstractmethod
-    def correct(self, batch: int, content: bytes, chunks: Iterable[EnrolChunk]) -> int:
-        """Give a batch its corrected rows: those of `chunks` that differ from the ledger's, and invalid ones
-        that have become valid, each as a new generation; how many. Only rows that were not credited, are not
-        in doubt and have a reference may."""
+    def adopt(self, new: NewBatch, chunks: Iterable[AdoptChunk], note: str, known: str) -> BatchRecord:
+        """Enter a whole batch as another ledger left it, and the adoption (`note`, `known`) into the audit
+        trail; nobody sees it before it is complete."""
+
+    @abstractmethod
+    def close_batch(self, batch: int, why: str) -> None:
+        """Never send, correct or decide rows of this batch again, and say so in the audit trail. What is
+        closed already stays as it is."""
+
+    @abstractmethod
+    def correct(
+        self,
+        batch: int,
+        content: bytes,
+        chunks: Iterable[EnrolChunk],
+        rows: Collection[int] | None = None,
+    ) -> int:
+        """Give a batch its corrected rows, each as a new generation; how many. Only rows that were not
+        credited, are not in doubt and were not withdrawn may.
+
+        `rows`: the numbers of those that are corrected. Without it, all of `chunks` that differ from the
+        ledger's and all invalid ones that have become valid, and each must keep its reference."""
 
     @abstractmethod
     def place_results(self, batch: int, path: str) -> None:
@@ -459,3 +510,15 @@ class Ledger(LedgerReader):
     @abstractmethod
     def cancel(self, batch: int, row: int | None, note: str) -> int:
         """Withdraw what is not sent or rejected; how many rows."""
+
+
+def refuse_closed(batch: BatchRecord) -> None:
+    """Raise RefusedError (`batch_closed`) for a batch that another ledger has taken over."""
+    if batch.closed_ms is not None:
+        raise RefusedError(
+            f"batch {batch.name} was closed in this ledger at {host.iso(batch.closed_ms)}: "
+            f"{batch.closed_why}",
+            reason="batch_closed",
+            cure="go on where it was taken to; what is known here: "
+            f"batchcredit show {batch.name}, and its file again: batchcredit results {batch.name}",
+        )

@@ -3,19 +3,21 @@
 import json
 import os
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from decimal import Decimal
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import apsw
 
 from batchcredit import host
 from batchcredit.errors import DefectError
 from batchcredit.ledger.base import (
+    AdoptChunk,
     BatchRecord,
     EnrolChunk,
+    EnrolRow,
     LaneIdentity,
     LaneRecord,
     Ledger,
@@ -26,9 +28,17 @@ from batchcredit.ledger.sqlite_file import open_locked, refuse_network, release,
 from batchcredit.ledger.sqlite_reader import CREDITED_AT, quoted, same_as
 from batchcredit.transfer import Event, State, shortest, states_allowing
 
+Loadable = TypeVar("Loadable", EnrolChunk, AdoptChunk)
+
 #: The batch stands in the text, so that an `EnrolRow` is bound as it is.
 _ENROL = """INSERT INTO transfer (batch, row, lane, provider, account, account_key, amount, currency,
     reference, state, reason, message) VALUES ({batch}, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+
+_ADOPTED = """, http_status, provider_code, units, balance_before, balance_after, attempts, sent_at, ended_at,
+    duration_ms, settled_by, verdict_at, former_id, generation)"""
+
+#: The same with what became of a row elsewhere.
+_ADOPT = _ENROL.replace(")", _ADOPTED, 1)[:-1] + ", ?" * _ADOPTED.count(",") + ")"
 
 #: So many chunks are entered in one transaction: enough for few syncs, few enough for a short log.
 _CHUNKS_MOST = 16
@@ -42,6 +52,8 @@ _RECOGNISE = f"""UPDATE transfer SET state = 'already_credited', reason = ?2 WHE
 
 _BY_REFERENCE = _RECOGNISE + "o.reference = transfer.reference) AND reference IS NOT NULL"
 _BY_CONTENT = _RECOGNISE + CREDITED_AT + " > ?3)"
+
+_SAID = "provider, account, amount, currency, reference"
 
 #: What a run was asked to leave, whatever was left of it; a verdict on it can still be taken back.
 _SET_ASIDE = f"""UPDATE transfer SET state = 'unsent', reason = 'not_picked', message = ''
@@ -128,16 +140,33 @@ class SqliteLedger(SqliteDecisions, Ledger):
 
     def enrol(self, new: NewBatch, chunks: Iterable[EnrolChunk]) -> BatchRecord:
         batch = self._begin_loading(new)
+        rows = self._loaded(batch, chunks, self._load)
+        with self._transaction():
+            self._recognise(batch, new.skip_repeats_since_ms)
+            self._make_ready(batch, new, rows)
+        return self._record(batch)
+
+    def adopt(self, new: NewBatch, chunks: Iterable[AdoptChunk], note: str, known: str) -> BatchRecord:
+        batch = self._begin_loading(new)
+        rows = self._loaded(batch, chunks, self._load_adopted)
+        with self._transaction():
+            self._make_ready(batch, new, rows)
+            self._change(FINISH, host.now_ms(), batch)
+            self._note("adopted", new.name, None, "", "", "person", note, known)
+        return self._record(batch)
+
+    def _loaded(self, batch: int, chunks: Iterable[Loadable], load: Callable[[int, Loadable], int]) -> int:
+        """Enter the rows of `chunks`, not to be seen yet; how many."""
         rows, source = 0, iter(chunks)
         while (first := next(source, None)) is not None:
             with self._transaction():
                 some = chain([first], islice(source, _CHUNKS_MOST - 1))
-                rows += sum(self._load(batch, chunk) for chunk in some)
-        with self._transaction():
-            self._recognise(batch, new.skip_repeats_since_ms)
-            self._change("INSERT OR IGNORE INTO meta (key, value) VALUES ('kind', ?)", _kind(new))
-            self._change("UPDATE batch SET state = 'ready', rows = ? WHERE id = ?", rows, batch)
-        return self._record(batch)
+                rows += sum(load(batch, chunk) for chunk in some)
+        return rows
+
+    def _make_ready(self, batch: int, new: NewBatch, rows: int) -> None:
+        self._change("INSERT OR IGNORE INTO meta (key, value) VALUES ('kind', ?)", _kind(new))
+        self._change("UPDATE batch SET state = 'ready', rows = ? WHERE id = ?", rows, batch)
 
     def _begin_loading(self, new: NewBatch) -> int:
         if self.is_live() not in (None, new.live):
@@ -162,27 +191,42 @@ class SqliteLedger(SqliteDecisions, Ledger):
         self._load_cells(batch, chunk)
         return len(chunk.rows)
 
-    def _load_cells(self, batch: int, chunk: EnrolChunk) -> None:
+    def _load_adopted(self, batch: int, chunk: AdoptChunk) -> int:
+        rows = ((*row.enrol, *row[1:]) for row in chunk.rows)
+        self._cursor.executemany(_ADOPT.format(batch=batch), rows)
+        self._load_cells(batch, chunk)
+        return len(chunk.rows)
+
+    def _load_cells(self, batch: int, chunk: EnrolChunk | AdoptChunk) -> None:
         self._change(
             "INSERT INTO cells (batch, first_row, rows, frame) VALUES (?, ?, ?, ?)",
             *(batch, chunk.first_row, len(chunk.rows), chunk.cells),
         )
 
     def _record(self, batch: int) -> BatchRecord:
-        (name,) = self._all("SELECT name FROM batch WHERE id = ?", batch)[0]
-        return self.batches(name)[0]
+        return self.batches(self._name_of(batch))[0]
 
     def _recognise(self, batch: int, skip_repeats_since_ms: int | None) -> None:
         self._change(_BY_REFERENCE, batch, "same_reference")
         if skip_repeats_since_ms is not None:
             self._change(_BY_CONTENT, batch, "repeat", skip_repeats_since_ms)
 
-    def correct(self, batch: int, content: bytes, chunks: Iterable[EnrolChunk]) -> int:
+    def correct(
+        self,
+        batch: int,
+        content: bytes,
+        chunks: Iterable[EnrolChunk],
+        rows: Collection[int] | None = None,
+    ) -> int:
         corrected = 0
         with self._transaction():
+            self._refuse_closed(batch)
             self._change("DELETE FROM cells WHERE batch = ?", batch)
             for chunk in chunks:
-                corrected += sum(self._correct_row(batch, row) for row in chunk.rows)
+                if rows is None:
+                    corrected += sum(self._correct_row(batch, row) for row in chunk.rows)
+                else:
+                    corrected += sum(self._renew_row(batch, row) for row in chunk.rows if row[0] in rows)
                 self._load_cells(batch, chunk)
             self._change(
                 "UPDATE batch SET content = ?, totals = ?, finished_at = NULL WHERE id = ?",
@@ -198,40 +242,56 @@ class SqliteLedger(SqliteDecisions, Ledger):
         )
         return {currency: Decimal(amount) for currency, amount in found}
 
-    def _correct_row(self, batch: int, row: Sequence[Any]) -> int:
-        number, lane, provider, account, key, amount, currency, reference, state, reason, message = row
-        changed = self._change(
-            """INSERT INTO corrected SELECT id, generation, account, amount, currency, reference, state,
-            reason, message, attempts, sent_at, ?7 FROM transfer WHERE batch = ?1 AND row = ?2
+    def _correct_row(self, batch: int, row: EnrolRow) -> int:
+        """The row anew where it differs from the ledger's, or has become valid; its reference says that it is
+        the same row."""
+        number, _, provider, account, _, amount, currency, reference, state, _, _ = row
+        found = self._all(
+            """SELECT reference FROM transfer WHERE batch = ?1 AND row = ?2
             AND (provider <> ?3 OR account <> ?4 OR amount <> ?5 OR currency <> ?6
-                OR (state = 'invalid' AND ?8 = 'pending' AND reference IS NOT NULL))""",
-            *(batch, number, provider, account, amount, currency, host.now_ms(), state),
+                OR (state = 'invalid' AND ?7 = 'pending' AND reference IS NOT NULL))""",
+            *(batch, number, provider, account, amount, currency, state),
         )
-        if not changed:
+        if not found:
             return 0
-        ((id_, was),) = self._all("SELECT id, state FROM transfer WHERE batch = ? AND row = ?", batch, number)
+        if reference is None or found != [(reference,)]:
+            raise DefectError(f"row {number} has another reference than it had", reason="defect")
+        return self._renew_row(batch, row)
+
+    def _renew_row(self, batch: int, row: EnrolRow) -> int:
+        """The row as a new generation, linked to what it was."""
+        number, lane, provider, account, key, amount, currency, reference, state, reason, message = row
+        found = self._all(
+            f"SELECT id, state, {_SAID} FROM transfer WHERE batch = ? AND row = ?", batch, number
+        )
+        ((id_, was, *said),) = found
+        self._change(
+            """INSERT INTO corrected SELECT id, generation, account, amount, currency, reference, state,
+            reason, message, attempts, sent_at, ? FROM transfer WHERE id = ?""",
+            *(host.now_ms(), id_),
+        )
         updated = self._change(
             f"""UPDATE transfer SET lane = ?, provider = ?, account = ?, account_key = ?, amount = ?,
-            currency = ?, state = ?, reason = ?, message = ?, generation = generation + 1, http_status = NULL,
-            provider_code = '', settled_by = '', not_before = 0 WHERE batch = ? AND row = ? AND reference = ?
+            currency = ?, reference = ?, state = ?, reason = ?, message = ?, generation = generation + 1,
+            http_status = NULL, provider_code = '', settled_by = '', not_before = 0 WHERE id = ?
             AND state IN ('pending', {quoted(states_allowing(Event.REOPEN))})""",
-            *(lane, provider, account, key, amount, currency, state, reason, message),
-            *(batch, number, reference),
+            *(lane, provider, account, key, amount, currency, reference, state, reason, message, id_),
         )
         if not updated:
             raise DefectError(f"row {number} is not one that may be corrected", reason="defect")
-        self._note_row(id_, "corrected", State(was), "person", "", self._corrected_from(id_))
+        names, now = _SAID.split(", "), (provider, account, amount, currency, reference)
+        known = {"was": dict(zip(names, said, strict=True)), "now": dict(zip(names, now, strict=True))}
+        self._note_row(id_, "corrected", State(was), "person", "", json.dumps(known))
         return 1
 
-    def _corrected_from(self, transfer: int) -> str:
-        """What the row said before its last correction, as JSON."""
-        names = ("account", "amount", "currency", "reference")
-        found = self._all(
-            f"""SELECT {", ".join(names)} FROM corrected WHERE transfer = ?
-            ORDER BY generation DESC LIMIT 1""",
-            transfer,
-        )
-        return json.dumps({"was": dict(zip(names, found[0], strict=True))})
+    def close_batch(self, batch: int, why: str) -> None:
+        with self._transaction():
+            closed = self._change(
+                "UPDATE batch SET closed_at = ?, closed_why = ? WHERE id = ? AND closed_at IS NULL",
+                *(host.now_ms(), why, batch),
+            )
+            if closed:
+                self._note("closed", self._name_of(batch), None, "", "", "person", why, "")
 
     def place_results(self, batch: int, path: str) -> None:
         with self._transaction():
@@ -264,6 +324,7 @@ class SqliteLedger(SqliteDecisions, Ledger):
     ) -> int:
         again = (State.UNSENT, State.REJECTED) if rejected else (State.UNSENT,)
         with self._transaction():
+            self._refuse_closed(batch)
             if only is not None:
                 self._pick(only)
             self._change(

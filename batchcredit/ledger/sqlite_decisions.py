@@ -7,7 +7,7 @@ import apsw
 
 from batchcredit import host
 from batchcredit.ledger.audit import FIRST, chained
-from batchcredit.ledger.base import Problem, Verdict
+from batchcredit.ledger.base import Problem, Verdict, refuse_closed
 from batchcredit.ledger.sqlite_reader import quoted, transfer_id
 from batchcredit.ledger.sqlite_sender import SqliteSender
 from batchcredit.transfer import MOVES, Event, State, states_allowing
@@ -40,6 +40,7 @@ class SqliteDecisions(SqliteSender):
     def resolve(self, batch: int, verdicts: Sequence[Verdict], quiet_ms: int) -> list[Problem]:
         problems: list[Problem] = []
         with contextlib.suppress(_WithheldError), self._transaction():
+            self._refuse_closed(batch)
             for verdict in verdicts:
                 why = self._resolve_row(batch, verdict, quiet_ms)
                 if why:
@@ -75,6 +76,7 @@ class SqliteDecisions(SqliteSender):
 
     def cancel(self, batch: int, row: int | None, note: str) -> int:
         with self._transaction():
+            self._refuse_closed(batch)
             found = self._all(
                 f"""SELECT id, state FROM transfer WHERE batch = ? AND (?2 IS NULL OR row = ?2)
                 AND state IN ({quoted(states_allowing(Event.CANCEL))})""",
@@ -89,6 +91,15 @@ class SqliteDecisions(SqliteSender):
                 self._note_row(number, "cancelled", State(was), "person", note, "")
             self._change(FINISH, host.now_ms(), batch)
         return len(found)
+
+    def _refuse_closed(self, batch: int) -> None:
+        """What another ledger sends is no longer this one's to change."""
+        for record in self.batches(self._name_of(batch)):
+            refuse_closed(record)
+
+    def _name_of(self, batch: int) -> str:
+        ((name,),) = self._all("SELECT name FROM batch WHERE id = ?", batch)
+        return str(name)
 
     # the trail
 

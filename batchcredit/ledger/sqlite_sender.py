@@ -38,6 +38,7 @@ _CLAIM = f"""UPDATE transfer AS t SET state = 'sending', attempts = attempts + 1
     ended_at = NULL, duration_ms = NULL, http_status = NULL, provider_code = '', message = '', reason = '',
     units = NULL, balance_before = NULL, balance_after = NULL, settled_by = '', not_before = 0
     WHERE id = ?3 AND batch = ?1 AND state IN ({quoted(states_allowing(Event.CLAIM))})
+    AND (SELECT closed_at FROM batch WHERE id = ?1) IS NULL
     AND NOT EXISTS (SELECT 1 FROM transfer o JOIN batch b ON b.id = o.batch WHERE {_HOLDS_UP})"""
 
 _HELD_UP_BY = f"""SELECT b.name, o.row, o.state FROM transfer t, transfer o JOIN batch b ON b.id = o.batch
