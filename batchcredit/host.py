@@ -53,6 +53,11 @@ def iso(ms: int) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def local_time(ms: int, zone: datetime.tzinfo) -> str:
+    """A moment in the operator's time zone, which is shown."""
+    return datetime.datetime.fromtimestamp(ms / 1000, zone).strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
 def boot_s() -> float:
     """Seconds since the machine started, suspended time included: what ages are measured by."""
     if sys.platform == "darwin":

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Sequence
-from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from zoneinfo import ZoneInfo
 
@@ -84,9 +83,7 @@ def spoken(command: Sequence[str]) -> str:
 
 def local_time(ms: int | None, zone: ZoneInfo) -> str:
     """A moment in the operator's time zone, which is shown; "" where there is none."""
-    if ms is None:
-        return ""
-    return datetime.fromtimestamp(ms / 1000, zone).strftime("%Y-%m-%d %H:%M:%S %Z")
+    return "" if ms is None else host.local_time(ms, zone)
 
 
 def in_words(seconds: float) -> str:

@@ -199,6 +199,9 @@ class TerminalConsole(Console):
             self._say(f"results: {summary.results}")
         for sentence in _advice(summary):
             self._say(sentence)
+        if summary.to_fix and summary.mend:
+            self._say(f"to fix:  {summary.to_fix}")
+            self._say(f"correct the rows there, then: {spoken(summary.mend)}")
         if summary.next:
             self._out.print(Text.assemble("next: ", (visible(spoken(summary.next)), "bold")), soft_wrap=True)
 

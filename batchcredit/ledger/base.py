@@ -384,9 +384,10 @@ class LedgerReader(ABC):
 
     @abstractmethod
     def rows_in(
-        self, batch: int, states: Sequence[State], reasons: Sequence[str], limit: int
+        self, batch: int, states: Sequence[State], reasons: Sequence[str], limit: int, *, after_row: int = 0
     ) -> list[ResultRow]:
-        """The first `limit` rows that are in one of these states or have one of these reasons, in order."""
+        """The first `limit` rows behind `after_row` that are in one of these states or have one of these
+        reasons, in order."""
 
     @abstractmethod
     def audit(self, batch: str = "") -> Iterator[AuditEntry]:

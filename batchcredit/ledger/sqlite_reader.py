@@ -224,11 +224,12 @@ class SqliteReader(LedgerReader):
         return [self._result_row(row) for row in found]
 
     def rows_in(
-        self, batch: int, states: Sequence[State], reasons: Sequence[str], limit: int
+        self, batch: int, states: Sequence[State], reasons: Sequence[str], limit: int, *, after_row: int = 0
     ) -> list[ResultRow]:
         marks = ", ".join("?" * len(reasons))
-        sql = f"{_KNOWN} AND (t.state IN ({quoted(states)}) OR t.reason IN ({marks})) ORDER BY t.row LIMIT ?"
-        return [self._result_row(row) for row in self._all(sql, batch, *reasons, limit)]
+        sql = f"""{_KNOWN} AND t.row > ? AND (t.state IN ({quoted(states)}) OR t.reason IN ({marks}))
+            ORDER BY t.row LIMIT ?"""
+        return [self._result_row(row) for row in self._all(sql, batch, after_row, *reasons, limit)]
 
     def _result_row(self, row: tuple[Any, ...]) -> ResultRow:
         known = (*row[:6], _STATES[row[6]], *row[7:])

@@ -117,6 +117,10 @@ class Provider(ABC):
     default_base_url: ClassVar[str] = ""
     default_rate: ClassVar[str] = "5/s"
     default_concurrency: ClassVar[int] = 8
+    where_to_look: ClassVar[str] = "the provider's own records"  # where a person sees what was executed
+    taking_back: ClassVar[str] = (
+        "ask the provider's support"  # who takes credit back from a client, and where
+    )
     lowers_ascii: ClassVar[bool] = False  # an account in ASCII has its lower case as key: columns fold whole
 
     @abstractmethod

@@ -77,6 +77,8 @@ class ClickSend(Provider):
         decimals=4,
         columns={"client_user_id": "account", "balance": "amount"},
     )
+    where_to_look = "the client's account in the dashboard"
+    taking_back = "by hand in the dashboard, where a negative amount pulls credit back"
     default_base_url = "https://rest.clicksend.com/v3"
     default_rate = "10/s"
     default_concurrency = 16

@@ -66,6 +66,8 @@ class FastMessage(Provider):
     """A reseller's login at one brand; clients are named by their username, amounts are in shillings."""
 
     kind = "fastmessage"
+    where_to_look = "the dashboard's Credit History"
+    taking_back = "its API can only add units; ask the brand's support"
     lowers_ascii = True
     settings = FastMessageSettings
     rules = Rules(

@@ -4,6 +4,7 @@
 exported by a provider (a statement), in any format, as cells of text.
 """
 
+from batchcredit.reader.cures import cure_of
 from batchcredit.reader.examine import examine
 from batchcredit.reader.invalid_file import invalid_path, write_invalid
 from batchcredit.reader.problems import PROBLEMS, Problem
@@ -26,6 +27,7 @@ __all__ = [
     "Twin",
     "Twins",
     "Worksheet",
+    "cure_of",
     "examine",
     "invalid_path",
     "text_table",

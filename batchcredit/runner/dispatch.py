@@ -7,10 +7,11 @@ from pathlib import Path
 
 from batchcredit import host
 from batchcredit.engine.lane import Lane
-from batchcredit.errors import RefusedError
+from batchcredit.errors import RefusedError, StorageError
 from batchcredit.ledger.base import BatchRecord, LaneRecord, Ledger, LedgerReader
 from batchcredit.runner import lanes
 from batchcredit.runner.desk import Desk, Keys, Needed, ledger_note
+from batchcredit.runner.lists import with_to_fix
 from batchcredit.runner.sending import Sending, Stop, one_error
 from batchcredit.runner.summary import Speed, Summary, summarise
 from batchcredit.writer import claim_path, release_path, write_results
@@ -100,5 +101,9 @@ def finish(ledger: LedgerReader, batch: BatchRecord, results: Path, speed: Speed
     if written != results:
         desk.attendant.warn(f"{results} is held open by another program; the results are in {written}")
     summary = summarise(ledger, batch, written, speed, desk.how.again)
+    try:
+        summary = with_to_fix(ledger, batch, summary, desk.known, desk.how)
+    except StorageError as error:
+        desk.attendant.warn(f"the list of rows to fix could not be written: {error}")
     host.deafen()
     return summary

@@ -9,6 +9,7 @@ from batchcredit.errors import RefusedError
 from batchcredit.ledger import registry
 from batchcredit.ledger.base import BatchLane, BatchRecord, LedgerReader, ResultRow, Verdict
 from batchcredit.runner.batch import find_batch, holding_known, ledger_url
+from batchcredit.runner.lists import with_to_fix
 from batchcredit.runner.options import SendOptions
 from batchcredit.runner.summary import HELD_UP, Speed, Summary, summarise
 from batchcredit.settings import Settings
@@ -43,7 +44,8 @@ def results(name: str, how: SendOptions, settings: Settings) -> Summary:
         path = how.out.absolute() if how.out else Path(batch.results)
         claim_path(path, Path(batch.source), batch.name, batch, ledger)
         written = write_results(ledger, batch, path)
-        return summarise(ledger, batch, written, Speed(), how.again)
+        summary = summarise(ledger, batch, written, Speed(), how.again)
+        return with_to_fix(ledger, batch, summary, settings.profiles, how)
 
 
 def show(name: str, how: SendOptions, settings: Settings) -> BatchView:

@@ -35,7 +35,8 @@ class Speed:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """How a batch stands now. `reasons` counts rows that are not credited; `next` is a command or None."""
+    """How a batch stands now. `reasons` counts rows that are not credited; `next` is a command or None.
+    `to_fix` is the list of rows to correct that this command wrote, `mend` the command that takes it."""
 
     batch: str
     rows: int
@@ -45,6 +46,8 @@ class Summary:
     results: Path | None
     speed: Speed
     next: tuple[str, ...] | None
+    to_fix: Path | None = None
+    mend: tuple[str, ...] | None = None
 
     @property
     def held_up(self) -> int:
@@ -61,7 +64,7 @@ class Summary:
         return 1 if self.counts.get("rejected") or self.counts.get("invalid") else 0
 
     def as_json(self) -> dict[str, Any]:
-        """The keys of the contract, amounts as exact text."""
+        """The keys of the contract, amounts as exact text; `to_fix` where there is such a list."""
         speed, amounts = self.speed, self.amounts
         return {
             "schema": 1,
@@ -76,6 +79,7 @@ class Summary:
             "latency_ms": {f"p{part}": percentile(speed.latencies, part / 100) for part in (50, 95, 99)},
             "exit_code": self.exit_code,
             "next": list(self.next) if self.next else None,
+            **({"to_fix": str(self.to_fix)} if self.to_fix else {}),
         }
 
 

@@ -1,17 +1,27 @@
 """The way out: a batch's results as a file, and whose place that file is."""
 
 from batchcredit.writer.history import write_history
+from batchcredit.writer.in_doubt import IN_DOUBT_COLUMNS, Finding, write_in_doubt
 from batchcredit.writer.ownership import claim_path, ledger_of, owner_path, refuse_path, release_path
+from batchcredit.writer.person_files import list_path
 from batchcredit.writer.results import write_results
 from batchcredit.writer.seal import by_value, seal
 from batchcredit.writer.table import COLUMNS, pack, unpack
 from batchcredit.writer.target import results_path
+from batchcredit.writer.to_fix import TO_FIX_COLUMNS, Advice, write_to_fix
+from batchcredit.writer.to_reverse import TO_REVERSE_COLUMNS, write_to_reverse
 
 __all__ = [
     "COLUMNS",
+    "IN_DOUBT_COLUMNS",
+    "TO_FIX_COLUMNS",
+    "TO_REVERSE_COLUMNS",
+    "Advice",
+    "Finding",
     "by_value",
     "claim_path",
     "ledger_of",
+    "list_path",
     "owner_path",
     "pack",
     "refuse_path",
@@ -20,5 +30,8 @@ __all__ = [
     "seal",
     "unpack",
     "write_history",
+    "write_in_doubt",
     "write_results",
+    "write_to_fix",
+    "write_to_reverse",
 ]

@@ -6,12 +6,9 @@ A hidden file beside the place says the same while there are no results yet, to 
 """
 
 import contextlib
-import csv
 import gzip
 import json
 import os
-import stat
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -24,18 +21,17 @@ from batchcredit import host
 from batchcredit.errors import RefusedError
 from batchcredit.ledger.base import BatchRecord, LedgerReader, ResultRow
 from batchcredit.transfer import HIDDEN, State, looks_like_results
+from batchcredit.writer.csv_records import UNREADABLE, is_regular, records
 from batchcredit.writer.target import ending, is_taken, linked, part_of
 
 _CHUNK_ROWS = 10_000
 _OWNER_BYTES = 4096
-_RECORD_BYTES = 1 << 22
-csv.field_size_limit(_RECORD_BYTES)  # a user's own cell may be longer than the 128 KiB it has by default
 _CELL_CHARS = 1000  # none of the cells that are kept is nearly as long
 _ROWS_MOST = 1 << 63  # a ledger knows no larger numbers
 _UNREADABLE = (
-    *(OSError, EOFError, zlib.error, csv.Error),
+    *UNREADABLE,
     *(pl.exceptions.PolarsError, pl.exceptions.PanicException),  # that one is no Exception
-    *(ValueError, TypeError, OverflowError),  # cells of other types than ours
+    *(TypeError, OverflowError),  # cells of other types than ours
 )
 _READ = ("row", "status", "attempts", "settled_by", "transfer_id", "batch")
 
@@ -216,7 +212,7 @@ class _NoResults(Exception):  # noqa: N818  it ends a question, it is no error o
 
 def _lines(path: Path) -> Iterator[Sequence[_Line]]:
     """A results file's rows in chunks. Raises _NoResults as soon as it is none."""
-    if not stat.S_ISREG(path.lstat().st_mode):
+    if not is_regular(path):
         raise _NoResults("it is no regular file")
     try:
         yield from _parquet_lines(path) if ending(path) == ".parquet" else _csv_lines(path)
@@ -226,16 +222,16 @@ def _lines(path: Path) -> Iterator[Sequence[_Line]]:
 
 def _csv_lines(path: Path) -> Iterator[Sequence[_Line]]:
     with _opened(path) as raw:
-        records = _records(raw)
-        header = next(records, [])
+        found = records(raw)
+        header = next(found, [])
         _refuse_other_columns(header)
-        lines = _kept(records, len(header), [header.index(name) for name in _READ])
+        lines = _kept(found, len(header), [header.index(name) for name in _READ])
         while chunk := list(islice(lines, _CHUNK_ROWS)):
             yield chunk
 
 
-def _kept(records: Iterator[list[str]], width: int, places: Sequence[int]) -> Iterator[_Line]:
-    for cells in records:
+def _kept(found: Iterator[list[str]], width: int, places: Sequence[int]) -> Iterator[_Line]:
+    for cells in found:
         if len(cells) != width:
             raise _NoResults("a row of it breaks off")
         yield _line(*(cells[place] for place in places))
@@ -243,23 +239,6 @@ def _kept(records: Iterator[list[str]], width: int, places: Sequence[int]) -> It
 
 def _opened(path: Path) -> BinaryIO:
     return cast(BinaryIO, gzip.open(path, "rb")) if ending(path) == ".csv.gz" else path.open("rb")
-
-
-def _records(raw: BinaryIO) -> Iterator[list[str]]:
-    """One at a time, and none that is longer than ours can be: what is packed may be endless."""
-    room = _RECORD_BYTES
-
-    def lines() -> Iterator[str]:
-        nonlocal room
-        while line := raw.readline(room):
-            room -= len(line)
-            if not room:
-                raise _NoResults("it has a row of more than 4 MiB")
-            yield line.decode("utf-8")
-
-    for cells in csv.reader(lines(), strict=True):
-        yield cells
-        room = _RECORD_BYTES
 
 
 def _parquet_lines(path: Path) -> Iterator[Sequence[_Line]]:

@@ -9,15 +9,14 @@ from typing import BinaryIO, cast
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from batchcredit.errors import DefectError
 from batchcredit.ledger.base import BatchRecord, LedgerReader
 from batchcredit.writer import table
+from batchcredit.writer.cells import Cells, lost
 from batchcredit.writer.ownership import is_of_batch
 from batchcredit.writer.target import ending, replace
 
 Progress = Callable[[int], None]
 
-_PIECE_ROWS = 10_000  # the rows of a ledger are some 20 times larger in memory than in a file
 _GROUP_ROWS = 100_000
 
 
@@ -45,57 +44,23 @@ class _Chunks:
         self._ledger = ledger
         self._batch = batch
         self._progress = progress
-        self._cells = self._common_columns()
+        self._cells = Cells(ledger, batch)
 
     @property
     def schema(self) -> pl.Schema:
-        return pl.Schema({**self._cells, **table.COLUMNS})
-
-    def _common_columns(self) -> dict[str, pl.DataType]:
-        """A corrected file may have had other columns than the first: then each block lacks some."""
-        columns: dict[str, pl.DataType] = {}
-        for _, _, block in self._ledger.cells(self._batch.id):
-            for name, kind in table.unpack(block).schema.items():
-                columns[name] = kind if columns.get(name, kind) == kind else pl.String()
-        if clash := columns.keys() & table.COLUMNS.keys():
-            raise DefectError(f"the input has a column of ours: {sorted(clash)}", reason="defect")
-        return columns
+        return pl.Schema({**self._cells.columns, **table.COLUMNS})
 
     def __iter__(self) -> Iterator[pl.DataFrame]:
-        written = 0
-        for first, count, block in self._ledger.cells(self._batch.id):
-            cells = self._aligned(table.unpack(block))
-            if first != written + 1 or cells.height != count:
-                raise _lost(self._batch, f"cells of row {written + 1} are missing or there twice")
-            for piece in cells.iter_slices(_PIECE_ROWS):
-                yield self._completed(piece, written + 1)
-                written += piece.height
-                self._progress(written)
-        if written != self._batch.rows:
-            raise _lost(self._batch, f"{written} rows of {self._batch.rows} were written")
+        for first, piece in self._cells:
+            yield self._completed(piece, first)
+            self._progress(first + piece.height - 1)
 
     def _completed(self, cells: pl.DataFrame, first: int) -> pl.DataFrame:
         last = first + cells.height - 1
         rows = self._ledger.rows(self._batch.id, first, last)
         if [row.row for row in rows] != list(range(first, last + 1)):
-            raise _lost(self._batch, f"rows {first} to {last} are not there exactly once, in order")
+            raise lost(self._batch, f"rows {first} to {last} are not there exactly once, in order")
         return cells.hstack(table.chunk(self._batch, rows))
-
-    def _aligned(self, cells: pl.DataFrame) -> pl.DataFrame:
-        if dict(cells.schema) == self._cells:
-            return cells
-        return pl.DataFrame(
-            [
-                cells[name].cast(kind)
-                if name in cells.columns
-                else pl.Series(name, [None] * cells.height, kind)
-                for name, kind in self._cells.items()
-            ]
-        )
-
-
-def _lost(batch: BatchRecord, what: str) -> DefectError:
-    return DefectError(f"batch {batch.name}: {what}; no results were written", reason="conservation")
 
 
 def _csv(chunks: _Chunks, file: BinaryIO) -> None:

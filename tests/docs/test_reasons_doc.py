@@ -7,6 +7,7 @@ from reason_words import literals, reason_words
 
 import batchcredit
 from batchcredit.reader import PROBLEMS
+from batchcredit.runner.advice import REFUSALS
 
 PACKAGE = Path(batchcredit.__file__).parent
 DOC = PACKAGE.parent / "docs" / "reasons.md"
@@ -45,3 +46,10 @@ def test_invalid_rows_are_explained_in_the_words_of_the_program() -> None:
     rows = documented()
     for word, problem in PROBLEMS.items():
         assert rows[word] == f"| {problem.meaning} | {problem.cure} |"
+
+
+def test_refused_rows_are_explained_in_the_words_of_the_program() -> None:
+    """Meaning and cure of each row that a provider refuses are those of the list of rows to fix."""
+    rows = documented()
+    for word, problem in REFUSALS.items():
+        assert rows[word] == f"| no | {problem.meaning} | {problem.cure} |"
