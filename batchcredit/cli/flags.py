@@ -175,6 +175,16 @@ def reading_again(reading: Reading) -> tuple[str, ...]:
     return (*flags, *(name for name, given in meant if given))
 
 
+def guarding_again(guarding: Guarding) -> tuple[str, ...]:
+    """The flags with which the same rows are sent."""
+    meant = (
+        ("--allow-repeat", guarding.allow_repeat),
+        ("--skip-repeats", guarding.skip_repeats),
+        ("--allow-currency-mismatch", guarding.allow_currency_mismatch),
+    )
+    return tuple(name for name, given in meant if given)
+
+
 def named_again(common: Common, *, sandbox: bool = False) -> tuple[str, ...]:
     """The flags that name the same settings and ledger in the next command."""
     flags: list[str] = []

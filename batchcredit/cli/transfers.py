@@ -11,6 +11,7 @@ from batchcredit.cli.flags import (
     Guarding,
     Reading,
     Sending,
+    guarding_again,
     input_options,
     reading_again,
     send_options,
@@ -27,6 +28,9 @@ def run(
     reading: Reading = _READING,
     guarding: Guarding = _GUARDING,
     sending: Sending = _SENDING,
+    plan: Annotated[
+        Path | None, Parameter(help="Send what check has written there, and nothing else.")
+    ] = None,
     common: Common = _COMMON,
 ) -> int:
     """Send a batch. The same command again goes on with it: nothing is sent twice."""
@@ -34,7 +38,7 @@ def run(
 
     console, settings = console_of(common), settings_of(common)
     given = input_options(input, reading)
-    how = send_options(f"run {input}", common, guarding, sending)
+    how = replace(send_options(f"run {input}", common, guarding, sending), plan=plan)
     summary = in_loop(lambda: batch.run(given, how, settings, console))
     if not common.json:
         put(summary.results)
@@ -47,6 +51,7 @@ def check(
     *,
     reading: Reading = _READING,
     guarding: Guarding = _GUARDING,
+    plan: Annotated[Path | None, Parameter(help="Write what was checked there, for run --plan.")] = None,
     common: Common = _COMMON,
 ) -> int:
     """Do all that run does before sending, and move nothing."""
@@ -55,7 +60,9 @@ def check(
     console, settings = console_of(common), settings_of(common)
     given = input_options(input, reading)
     how = send_options(f"check {input}", common, guarding)
-    how = replace(how, again=(*reading_again(reading), *how.again))
+    planned = ("--plan", str(plan)) if plan else ()
+    again = (*reading_again(reading), *guarding_again(guarding), *planned, *how.again)
+    how = replace(how, plan=plan, again=again)
     summary = in_loop(lambda: checking.check(given, how, settings, console))
     return end(summary, common, console)
 

@@ -69,6 +69,7 @@ class JsonConsole(Console):
             results=str(plan.results),
             seconds=round(plan.seconds),
             warnings=list(plan.warnings),
+            checked=plan.checked,
         )
 
     def accept_lane(self, profile: str, identity: LaneIdentity, settings: Path | None) -> bool:

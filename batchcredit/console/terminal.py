@@ -92,6 +92,8 @@ class TerminalConsole(Console):
         self._say(f"ledger   {plan.ledger.url} ({_ledger(plan)})")
         self._say(f"settings {plan.settings or 'none'}")
         self._say(f"results  {plan.results}")
+        if plan.checked:
+            self._say(f"plan     {plan.checked}")
         self._say(f"takes    {in_words(plan.seconds)} at the configured rate")
 
     def _lanes(self, plan: Plan) -> Table:

@@ -26,6 +26,7 @@ from batchcredit.runner.enrolment import (
     row_keys,
 )
 from batchcredit.runner.options import InputOptions, SendOptions
+from batchcredit.runner.plan_file import read_plan, subject_of
 from batchcredit.runner.summary import Speed, Summary
 from batchcredit.settings import Profile, Settings
 from batchcredit.writer import claim_path
@@ -35,16 +36,21 @@ async def run(given: InputOptions, how: SendOptions, settings: Settings, attenda
     """Send a file: validate, enrol, ask, send, write results. The same file again resumes; nothing is sent
     twice. Raises RefusedError before anything was sent, StorageError where ledger or results fail."""
     known = lanes.profiles(settings, how)
+    checked = read_plan(how.plan) if how.plan else None
     with Worksheet() as worksheet:
         survey = examined(given, known, worksheet, attendant)
         live = lanes.is_live(survey.provider_rows, known, how)
+        desk = Desk(settings, how, attendant, known, live, checked)
+        if checked:
+            subject = subject_of(given, survey, how, known, desk.mode)
+            checked.refuse_other(subject, settings.repeat_window_ms)
         _refuse_blind(amounts(survey), how, settings, live=live)
         guard.refuse_other_totals(survey.rows, amounts(survey), how)
         with holding(how, settings, live=live) as ledger:
             target = identify(ledger, given, survey, worksheet, settings.repeat_window_ms)
             if how.sandbox:
                 target = forget_rehearsal(ledger, target)
-            dispatch = Dispatch(Desk(settings, how, attendant, known, live), ledger)
+            dispatch = Dispatch(desk, ledger)
             if target.batch and not target.changes:
                 return await _go_on(dispatch, target.batch, given.path)
             return await dispatch.send(_order(dispatch, given, survey, worksheet, target))
@@ -99,11 +105,11 @@ def _refuse_blind(currencies: Iterable[str], how: SendOptions, settings: Setting
     caps = settings.caps
     bounds = (caps.transfer, caps.account_day, caps.batch, caps.day, how.expect_totals)
     unbound = sorted(currency for currency in currencies if not any(currency in bound for bound in bounds))
-    if live and how.yes and unbound:
+    if live and how.yes and unbound and not how.plan:
         raise RefusedError(
             f"--yes moves real money here, and nothing says how much {', '.join(unbound)} it may be",
             reason="no_limits",
-            cure="set [limits] in the settings, or give --expect-total CUR=AMOUNT",
+            cure="set [limits] in the settings, or give --expect-total CUR=AMOUNT or --plan FILE",
         )
 
 

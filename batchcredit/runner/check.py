@@ -15,6 +15,7 @@ from batchcredit.runner.desk import Desk, Needed, ledger_note
 from batchcredit.runner.enrolment import Target, batch_name, identify, results_place, row_keys
 from batchcredit.runner.options import InputOptions, SendOptions
 from batchcredit.runner.plan import LedgerNote, Plan
+from batchcredit.runner.plan_file import subject_of, write_plan
 from batchcredit.runner.summary import Speed, Summary, summarise
 from batchcredit.settings import Settings
 from batchcredit.writer import refuse_path
@@ -30,6 +31,10 @@ async def check(given: InputOptions, how: SendOptions, settings: Settings, atten
         checked = Check(Desk(settings, how, attendant, known, live), given, survey, worksheet, ledger)
         plan, compared = await checked.plan()
         attendant.show_plan(plan)
+        if how.plan:
+            subject = subject_of(given, survey, how, known, plan.mode)
+            write_plan(how.plan, given.path, subject, plan.batch, compared.needed)
+            attendant.note(f"plan written: {how.plan}")
         return checked.summary(plan, compared)
 
 

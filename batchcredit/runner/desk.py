@@ -15,6 +15,7 @@ from batchcredit.runner import lanes, preflight
 from batchcredit.runner.attendant import Attendant
 from batchcredit.runner.options import SendOptions
 from batchcredit.runner.plan import LanePlan, LedgerNote, Plan, seconds_needed
+from batchcredit.runner.plan_file import PlanFile
 from batchcredit.sandbox.process import sandbox_process
 from batchcredit.settings import Profile, Settings, with_sandbox
 
@@ -30,13 +31,20 @@ Keys = Callable[[Mapping[str, int]], Iterator[RowKey]]
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What every command has at hand. `known` are the profiles by name, `live` whether they move money."""
+    """What every command has at hand. `known` are the profiles by name, `live` whether they move money,
+    `checked` the plan that the run has to keep to."""
 
     settings: Settings
     how: SendOptions
     attendant: Attendant
     known: Mapping[str, Profile]
     live: bool
+    checked: PlanFile | None = None
+
+    @property
+    def mode(self) -> str:
+        """SANDBOX, LIVE or TEST."""
+        return "SANDBOX" if self.how.sandbox else "LIVE" if self.live else "TEST"
 
     async def opened(self, records: Mapping[str, LaneRecord], stack: AsyncExitStack) -> list[Lane]:
         """Lanes ready to send until `stack` closes; in a rehearsal they lead to a sandbox started for it."""
@@ -92,7 +100,7 @@ class Desk:
     ) -> Plan:
         """What would happen now."""
         return Plan(
-            mode="SANDBOX" if self.how.sandbox else "LIVE" if self.live else "TEST",
+            mode=self.mode,
             batch=name,
             resumed=resumed,
             lanes=tuple(self._lane_plan(profile, needed, balances) for profile in needed),
@@ -100,6 +108,7 @@ class Desk:
             settings=self.settings.source,
             results=results,
             warnings=warnings,
+            checked=str(self.checked) if self.checked else "",
         )
 
     def _lane_plan(self, name: str, needed: Needed, balances: Mapping[str, Balance]) -> LanePlan:

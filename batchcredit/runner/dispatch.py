@@ -46,6 +46,8 @@ class Dispatch:
 
     async def send(self, order: Order) -> Summary:
         """Ask, send what is left, and write the results. Refused or not agreed to: nothing is kept."""
+        if self.desk.checked:
+            self.desk.checked.refuse_more(order.needed)
         claim_path(order.results, order.input_path, order.name, order.batch, self.ledger)
         async with AsyncExitStack() as stack:
             try:
@@ -81,11 +83,18 @@ class Dispatch:
         if plan.rows and not self.desk.how.yes and not self.desk.attendant.approve(plan):
             raise RefusedError("not agreed to: nothing was sent, and nothing is kept", reason="not_approved")
 
+    def _approval(self) -> str:
+        """How a person agreed to this run."""
+        how = "--yes" if self.desk.how.yes else "asked and agreed"
+        return f"{how}; plan {self.desk.checked}" if self.desk.checked else how
+
     async def _send(self, batch: BatchRecord, opened: Sequence[Lane], results: Path, stop: Stop) -> Summary:
         how, settings, now_ms = self.desk.how, self.desk.settings, host.now_ms()
         approved_ms = now_ms if how.allow_repeat else 0
         skip_since_ms = now_ms - settings.repeat_window_ms if how.skip_repeats else None
-        run = self.ledger.begin_run(batch.id, approved_ms, skip_since_ms, rejected=how.rejected)
+        run = self.ledger.begin_run(
+            batch.id, approved_ms, skip_since_ms, rejected=how.rejected, approval=self._approval()
+        )
         self.ledger.guard(batch.id, settings.caps, settings.repeat_window_ms)
         sending = Sending(self.ledger, batch, opened, how, self.desk.attendant, stop)
         with one_error():

@@ -23,7 +23,7 @@ class InputOptions:
 @dataclass(frozen=True, slots=True)
 class SendOptions:
     """How it is to be sent. `command` is told to whoever meets our lock; `again` are the flags that name the
-    same settings and ledger in the next command."""
+    same settings and ledger in the next command. `plan`: a check writes it, a run keeps to it."""
 
     command: str
     out: Path | None = None
@@ -41,6 +41,7 @@ class SendOptions:
     limit: int | None = None
     expect_rows: int | None = None
     expect_totals: Mapping[str, Decimal] = field(default_factory=dict)
+    plan: Path | None = None
     concurrency: int | None = None
     rate: Rate | None = None
     ledger_url: str = ""

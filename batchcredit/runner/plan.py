@@ -40,7 +40,7 @@ class LedgerNote:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One batch as it would be sent now. `mode` is LIVE, TEST or SANDBOX."""
+    """One batch as it would be sent now. `mode` is LIVE, TEST or SANDBOX, `checked` says who checked it."""
 
     mode: str
     batch: str
@@ -50,6 +50,7 @@ class Plan:
     settings: Path | None
     results: Path
     warnings: tuple[str, ...]
+    checked: str = ""
 
     @property
     def rows(self) -> int:
