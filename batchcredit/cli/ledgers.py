@@ -89,6 +89,7 @@ def cancel(
     *,
     note: Note,
     row: int | None = None,
+    out: Out = None,
     yes: Yes = False,
     sandbox: Sandbox = False,
     common: Common = _COMMON,
@@ -98,9 +99,13 @@ def cancel(
     from batchcredit.runner import records
 
     console = console_of(common)
-    how = send_options(f"cancel {batch}", common, Guarding(sandbox=sandbox), Sending(yes=yes))
-    number, summary = records.cancel(
+    how = send_options(f"cancel {batch}", common, Guarding(out=out, sandbox=sandbox), Sending(yes=yes))
+    done = records.cancel(
         batch, row, note, how, settings_of(common), lambda what: agreed(f"Withdraw {what}?")
     )
-    console.note(f"{number} rows are cancelled")
-    return end(summary, common, console, code=0)
+    console.note(f"{done.rows} rows are cancelled")
+    if done.to_reverse:
+        console.warn(f"what was credited before is not taken back by this; it is listed in {done.to_reverse}")
+    for profile, who in done.taking_back.items():
+        console.note(f"to take credit back at {profile}: {who}")
+    return end(done.summary, common, console, code=0)

@@ -1,15 +1,15 @@
 """What the ledger knows, and a person's word on it: results, show, resolve, cancel."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from batchcredit.errors import RefusedError
 from batchcredit.ledger import registry
 from batchcredit.ledger.base import BatchLane, BatchRecord, LedgerReader, ResultRow, Verdict
 from batchcredit.runner.batch import find_batch, holding_known, ledger_url
-from batchcredit.runner.lists import with_to_fix
+from batchcredit.runner.lists import to_reverse, to_reverse_path, with_to_fix
 from batchcredit.runner.options import SendOptions
 from batchcredit.runner.summary import HELD_UP, Speed, Summary, summarise
 from batchcredit.settings import Settings
@@ -127,6 +127,17 @@ def _refuse_unnamed(row: ResultRow, said: Said, how: SendOptions) -> None:
             )
 
 
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """How many rows were withdrawn. `to_reverse` lists what the batch had credited before, `taking_back`
+    says by profile who takes such credit back."""
+
+    rows: int
+    summary: Summary
+    to_reverse: Path | None = None
+    taking_back: Mapping[str, str] = field(default_factory=dict)
+
+
 def cancel(
     name: str,
     row: int | None,
@@ -134,10 +145,12 @@ def cancel(
     how: SendOptions,
     settings: Settings,
     confirm: Callable[[str], bool],
-) -> tuple[int, Summary]:
-    """Withdraw what is not sent or rejected; how many rows. `confirm` asks."""
+) -> Withdrawn:
+    """Withdraw what is not sent or rejected. `confirm` asks. With the whole batch, what it had credited is
+    listed beside its results, or in `how.out`."""
     with holding_known(how, settings) as ledger:
         batch = find_batch(ledger, name)
+        listed = to_reverse_path(batch, how)
         what = f"row {row}" if row else "all rows that are not sent or were rejected"
         if row is not None:
             found = _row(ledger, batch, row)
@@ -149,4 +162,7 @@ def cancel(
             raise RefusedError(
                 f"{what} can't be withdrawn", reason="not_open", cure=f"batchcredit show {batch.name}"
             )
-        return number, summarise(ledger, batch, None, Speed(), how.again)
+        summary = summarise(ledger, batch, None, Speed(), how.again)
+        if row is not None:
+            return Withdrawn(number, summary)
+        return Withdrawn(number, summary, *to_reverse(ledger, batch, listed))

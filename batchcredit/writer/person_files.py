@@ -14,11 +14,12 @@ from typing import BinaryIO
 
 import polars as pl
 
+from batchcredit.errors import RefusedError
 from batchcredit.ledger.base import BatchRecord, LedgerReader, ResultRow
 from batchcredit.transfer import State
 from batchcredit.writer.csv_records import UNREADABLE, is_regular, records
 from batchcredit.writer.table import csv_text
-from batchcredit.writer.target import disk_error, is_taken, replace, second_name
+from batchcredit.writer.target import disk_error, ending, is_taken, replace, second_name
 
 #: The rows of a list, in order, each time anew: one walk writes them, another compares them.
 Frames = Callable[[], Iterator[pl.DataFrame]]
@@ -29,9 +30,20 @@ _NAMES_MOST = 99
 _PAGE_ROWS = 10_000
 
 
-def list_path(results: Path, batch: BatchRecord, name: str, *, sandbox: bool) -> Path:
-    """Where the list `name` of a batch goes: beside its results."""
-    return results.parent / f"{'sandbox-' if sandbox else ''}{batch.name}.{name}.csv"
+def list_path(
+    results: Path, batch: BatchRecord, name: str, out: Path | None = None, *, sandbox: bool
+) -> Path:
+    """Where the list `name` of a batch goes: `out`, or beside its results. Raises RefusedError for an `out`
+    that is no CSV file."""
+    if out is None:
+        return results.parent / f"{'sandbox-' if sandbox else ''}{batch.name}.{name}.csv"
+    if ending(out) != ".csv":
+        raise RefusedError(
+            f"{out}: this list is written as CSV",
+            reason="out_format",
+            cure="name a file that ends in .csv with --out",
+        )
+    return out.absolute()
 
 
 def rows_in(ledger: LedgerReader, batch: BatchRecord, states: Sequence[State]) -> Iterator[ResultRow]:

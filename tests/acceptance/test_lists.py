@@ -59,3 +59,32 @@ def test_with_all_rows_credited_no_list_is_left(shop: CommandLine, sandbox: Sand
     assert not to_fix.exists()
     rehearsed = shop("run", path, "--yes", "--json", "--batch", "march", "--sandbox")
     assert rehearsed.json["to_fix"] == str(shop.folder / "sandbox-march.to-fix.csv")
+
+
+def test_what_a_wrong_file_credited_is_listed_when_it_is_withdrawn(
+    shop: CommandLine, sandbox: Sandbox
+) -> None:
+    """Just what the provider executed, and who takes it back; a single row's withdrawal lists nothing."""
+    rows = [("clicksend", f"1000{number}", f"{number}.5", "USD", f"r{number}") for number in range(1, 5)]
+    path = shop.write("march.csv", rows)
+    assert shop("run", path, "--yes", "--json", "--batch", "march", "--limit", 2).code == 4
+    listed_in = shop.folder / "march.to-reverse.csv"
+    assert shop("cancel", "march", "--yes", "--json", "--row", 4, "--note", "wrong").code == 0
+    assert not listed_in.exists()
+    ended = shop("cancel", "march", "--yes", "--json", "--note", "wrong month")
+    assert ended.code == 0
+    executed = [(entry["account"], entry["amount"]) for entry in sandbox.book()]
+    assert (
+        [(row["account"], row["amount"]) for row in listed(listed_in)]
+        == executed
+        == [rows[0][1:3], rows[1][1:3]]
+    )
+    assert str(listed_in) in ended.stderr
+    assert "to take credit back at clicksend: by hand in the dashboard" in ended.stderr
+    elsewhere = shop.folder / "elsewhere.csv"
+    assert shop("cancel", "march", "--yes", "--note", "n", "--json", "--out", "x.parquet").refusal == (
+        2,
+        "out_format",
+    )
+    assert shop("cancel", "march", "--yes", "--note", "again", "--out", elsewhere).code == 0
+    assert elsewhere.read_bytes() == listed_in.read_bytes()

@@ -113,3 +113,13 @@ def test_each_fault_is_listed_with_what_it_does() -> None:
     text = (ROOT / "docs" / "providers.md").read_text().partition("<!-- faults -->")[2].partition("\n##")[0]
     listed = dict(re.findall(r"`(\w+)`(\+?)", text))
     assert listed == {fault.value: "+" if fault in EXECUTES else "" for fault in Fault}
+
+
+@pytest.mark.parametrize("adapter", [ClickSend, FastMessage])
+def test_who_looks_rows_up_and_takes_credit_back_is_told_in_the_words_of_the_program(
+    adapter: type[Provider],
+) -> None:
+    """What the lists for people say of a provider stands in the document."""
+    text = (ROOT / "docs" / "providers.md").read_text()
+    assert adapter.where_to_look in text
+    assert adapter.taking_back in text
