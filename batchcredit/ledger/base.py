@@ -317,6 +317,36 @@ class HistoryRow(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class SentRow:
+    """A row that may have been credited, or was: a request went out for it, or a verdict says so.
+
+    `state` is sending, in doubt or credited; `id` stands for the row in the whole ledger. `sent_ms` and
+    `ended_ms` are None where another ledger sent it and did not say when.
+    """
+
+    id: int
+    batch: str
+    row: int
+    provider: str
+    account: str
+    account_key: str
+    amount: Decimal
+    currency: str
+    state: State
+    settled_by: str
+    sent_ms: int | None
+    ended_ms: int | None
+    units: Decimal | None = None
+    balance_before: Decimal | None = None
+    balance_after: Decimal | None = None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it counts as credited; the others are in doubt."""
+        return self.state is State.CREDITED
+
+
+@dataclass(frozen=True, slots=True)
 class Holder:
     """Who has the ledger open for sending."""
 
@@ -388,6 +418,26 @@ class LedgerReader(ABC):
     ) -> list[ResultRow]:
         """The first `limit` rows behind `after_row` that are in one of these states or have one of these
         reasons, in order."""
+
+    @abstractmethod
+    def sent_rows(
+        self,
+        lane: int,
+        *,
+        account_key: str | None = None,
+        since_ms: int | None = None,
+        until_ms: int | None = None,
+    ) -> Iterator[SentRow]:
+        """Sending, doubtful and credited rows of a lane, in any batch, those of an account together: of one
+        account, or of those that were last sent in this time."""
+
+    @abstractmethod
+    def lanes_in_doubt(self, batch: int) -> dict[int, list[int]]:
+        """The rows of a batch that are sending or in doubt, by lane."""
+
+    @abstractmethod
+    def sent_span(self, batch: int, lane: int) -> tuple[int, int] | None:
+        """When the first and the last of a batch's `sent_rows` of a lane were sent."""
 
     @abstractmethod
     def audit(self, batch: str = "") -> Iterator[AuditEntry]:

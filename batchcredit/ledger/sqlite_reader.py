@@ -22,6 +22,7 @@ from batchcredit.ledger.base import (
     Match,
     ResultRow,
     RowKey,
+    SentRow,
     Tally,
 )
 from batchcredit.ledger.sqlite_file import open_reading, storage_errors
@@ -235,6 +236,37 @@ class SqliteReader(LedgerReader):
         known = (*row[:6], _STATES[row[6]], *row[7:])
         return ResultRow(*known)
 
+    def sent_rows(
+        self,
+        lane: int,
+        *,
+        account_key: str | None = None,
+        since_ms: int | None = None,
+        until_ms: int | None = None,
+    ) -> Iterator[SentRow]:
+        if account_key is not None:
+            bindings: tuple[Any, ...] = (lane, account_key)
+            sql = _SENT + " AND t.account_key = ?2 ORDER BY t.id"
+        else:
+            bindings = (lane, since_ms, until_ms)
+            sql = _SENT + _IN_SPAN + " ORDER BY t.account_key, t.id"
+        with storage_errors(self._path):
+            for row in self._connection.execute(sql, bindings):
+                yield _sent_row(row)
+
+    def lanes_in_doubt(self, batch: int) -> dict[int, list[int]]:
+        found: dict[int, list[int]] = {}
+        sql = f"SELECT lane, row FROM transfer WHERE batch = ? AND state IN ({_IN_DOUBT}) ORDER BY row"
+        for lane, row in self._all(sql, batch):
+            found.setdefault(lane, []).append(row)
+        return found
+
+    def sent_span(self, batch: int, lane: int) -> tuple[int, int] | None:
+        sql = f"""SELECT min(sent_at), max(sent_at) FROM transfer
+            WHERE batch = ? AND lane = ? AND state IN ({quoted(SPENT)})"""
+        first, last = self._all(sql, batch, lane)[0]
+        return None if first is None else (first, last)
+
     def audit(self, batch: str = "") -> Iterator[AuditEntry]:
         last = 0
         while found := self._all(_AUDIT, batch, last):
@@ -273,6 +305,17 @@ class SqliteReader(LedgerReader):
 
 _AUDIT = """SELECT id, at, user, host, what, batch, row, transfer_id, was, settled_by, note, known, hash
     FROM audit WHERE (?1 = '' OR batch = ?1) AND id > ?2 ORDER BY id LIMIT 10000"""
+
+_IN_DOUBT = quoted((State.SENDING, State.IN_DOUBT))
+
+_SENT = f"""SELECT t.id, b.name, t.row, t.provider, t.account, t.account_key, t.amount, t.currency, t.state,
+    t.settled_by, t.sent_at, t.ended_at, t.units, t.balance_before, t.balance_after
+    FROM transfer t JOIN batch b ON b.id = t.batch
+    WHERE b.state = 'ready' AND t.lane = ?1 AND t.state IN ({quoted(SPENT)})"""
+
+#: A row that another ledger sent, and did not say when, may lie in any time.
+_IN_SPAN = """ AND (?2 IS NULL OR t.sent_at IS NULL OR t.sent_at >= ?2)
+    AND (?3 IS NULL OR t.sent_at IS NULL OR t.sent_at <= ?3)"""
 
 _BATCHES_SENT_SINCE = """?1 IS NULL AND batch IN
     (SELECT batch FROM run WHERE ended_at IS NULL OR ended_at >= ?3)"""
@@ -326,3 +369,13 @@ def _batch(row: tuple[Any, ...]) -> BatchRecord:
 
 def _lane(row: tuple[Any, ...]) -> LaneRecord:
     return LaneRecord(row[0], LaneIdentity(*row[1:4]), bool(row[4]), row[5], row[6])
+
+
+def _sent_row(row: tuple[Any, ...]) -> SentRow:
+    units, before, after = map(_decimal, row[12:])
+    known = (*row[:6], Decimal(row[6]), row[7], _STATES[row[8]], *row[9:12], units, before, after)
+    return SentRow(*known)
+
+
+def _decimal(text: str | None) -> Decimal | None:
+    return None if text is None else Decimal(text)

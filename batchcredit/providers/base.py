@@ -121,6 +121,8 @@ class Provider(ABC):
     taking_back: ClassVar[str] = (
         "ask the provider's support"  # who takes credit back from a client, and where
     )
+    counts_units: ClassVar[bool] = False  # clients' balances are in units, of which money buys some at a rate
+    balances_kept_in: ClassVar[str] = ""  # clients' balances in other currencies move with exchange rates
     lowers_ascii: ClassVar[bool] = False  # an account in ASCII has its lower case as key: columns fold whole
 
     @abstractmethod

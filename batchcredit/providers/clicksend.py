@@ -80,6 +80,7 @@ class ClickSend(Provider):
     where_to_look = "the client's account in the dashboard"
     taking_back = "by hand in the dashboard, where a negative amount pulls credit back"
     default_base_url = "https://rest.clicksend.com/v3"
+    balances_kept_in = "AUD"
     default_rate = "10/s"
     default_concurrency = 16
 

@@ -68,6 +68,7 @@ class FastMessage(Provider):
     kind = "fastmessage"
     where_to_look = "the dashboard's Credit History"
     taking_back = "its API can only add units; ask the brand's support"
+    counts_units = True
     lowers_ascii = True
     settings = FastMessageSettings
     rules = Rules(

@@ -12,6 +12,7 @@ from ledger_parts import (
     Row,
     SqliteHome,
     begin,
+    claim,
     drive,
     enrol,
     refusal,
@@ -263,3 +264,33 @@ def test_a_reader_answers_what_the_holder_answers(ledger: Ledger, home: SqliteHo
     reader.close()
     assert all(theirs == ours for theirs, ours in same)
     assert row_of(ledger, batch).state is State.SENDING
+
+
+def test_sent_rows_are_those_that_may_have_been_credited(ledger: Ledger, clock: Clock) -> None:
+    """Of any batch, an account's together; by account, or by when they were sent; with what was told."""
+    rows = [Row("Ben"), Row("Anna", "2.50"), Row("Ben", "3"), Row("Anna", "4"), Row("Carl", profile="kiosk")]
+    batch = enrol(ledger, "march", rows)
+    lane, other = Lanes(ledger)["shop"], Lanes(ledger)["kiosk"]
+    begin(ledger, batch)
+    times = []
+    for row, event in ((1, Event.CREDIT), (2, Event.DOUBT), (3, Event.REJECT), (5, Event.DOUBT)):
+        clock.ms += 1000
+        times.append(clock.ms)
+        claim(ledger, batch, row)
+        settle(ledger, batch, row, event, balance_after=Decimal("7.10"))
+    found = list(ledger.sent_rows(lane))
+    assert [(row.account, row.row, row.state) for row in found] == [
+        ("Anna", 2, State.IN_DOUBT),
+        ("Ben", 1, State.CREDITED),
+    ]
+    ben = found[1]
+    assert (ben.batch, ben.account_key, ben.amount, ben.currency) == ("march", "ben", Decimal(1), "USD")
+    assert (ben.sent_ms, ben.ended_ms, ben.settled_by) == (times[0], times[0], "provider")
+    assert (ben.units, ben.balance_before, ben.balance_after) == (None, None, Decimal("7.10"))
+    assert (ben.is_known, found[0].is_known) == (True, False)
+    assert list(ledger.sent_rows(lane, account_key="ben")) == [ben]
+    assert list(ledger.sent_rows(lane, until_ms=times[0])) == [ben]
+    assert list(ledger.sent_rows(lane, since_ms=times[1])) == [found[0]]
+    assert ledger.lanes_in_doubt(batch.id) == {lane: [2], other: [5]}
+    assert ledger.sent_span(batch.id, lane) == (times[0], times[1])
+    assert ledger.sent_span(batch.id, 99) is None
