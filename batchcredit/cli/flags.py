@@ -81,6 +81,9 @@ class Sending:
     skip_preflight: Annotated[bool, _flag("Do not probe credentials and own balance first.")] = False
     canary: Annotated[int | None, _flag("Send the first N rows of each lane, then ask.")] = None
     limit: Annotated[int | None, _flag("Send at most N rows, then stop.")] = None
+    wait_funds: Annotated[
+        str | None, _flag("When the wallet is empty, wait so long for a top-up, such as 2h.")
+    ] = None
 
 
 Sandbox = Annotated[bool, _flag("The ledger of rehearsals.")]
@@ -138,6 +141,7 @@ def send_options(
         expect_totals=dict(_total(text) for text in guarding.expect_total),
         concurrency=guarding.concurrency,
         rate=rate_flag(guarding.rate),
+        wait_funds_s=_duration_flag("--wait-funds", sending.wait_funds),
         ledger_url=common.ledger or "",
         again=named_again(common, sandbox=guarding.sandbox),
     )
@@ -148,6 +152,13 @@ def rate_flag(text: str | None) -> "Rate | None":
     from batchcredit.settings import rate
 
     return _read("--rate", text, rate) if text else None
+
+
+def _duration_flag(name: str, text: str | None) -> int:
+    """What a flag says of a time, checked, in seconds."""
+    from batchcredit.settings import duration_s
+
+    return _read(name, text, duration_s) if text else 0
 
 
 def latency_flag(text: str | None) -> float:

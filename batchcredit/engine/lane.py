@@ -4,7 +4,9 @@ Everything here happens in one event loop and without waiting, except `admit`.
 """
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import StrEnum
 
 import anyio
@@ -23,6 +25,9 @@ from batchcredit.transfer import Event
 #: So many pauses without a success in between halt the lane.
 PAUSES_MOST = 10
 
+#: The provider's word that the reseller's own account has too little.
+WALLET_EMPTY = "wallet_empty"
+
 
 @dataclass(frozen=True, slots=True)
 class LanePolicy:
@@ -34,6 +39,7 @@ class LanePolicy:
     in_doubt_limit: int
     max_pause_s: float
     outage_wait_s: float
+    wait_funds_s: float = 0.0  # how long somebody looks after an empty wallet; 0: it halts the lane
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +56,7 @@ class LaneState(StrEnum):
     SENDING = "sending"
     PAUSED = "paused"
     PROBING = "unreachable"
+    SHORT = "waiting for funds"
     CAREFUL = "one at a time"
     HALTED = "halted"
 
@@ -66,9 +73,11 @@ class Lane:
     policy: LanePolicy
     dice: random.Random
     rows: int = 0
+    amounts: Mapping[str, Decimal] = field(default_factory=dict)  # to be sent, by currency
     meter: Meter = field(default_factory=Meter)
     halted: Halt | None = None
     closed: bool = False
+    short: bool = False  # the wallet is empty; `refill` ends it
     paused_until: float = 0.0
     _in_flight: int = 0
     _careful: bool = False
@@ -87,6 +96,8 @@ class Lane:
             return LaneState.HALTED
         if self._outage_since is not None:
             return LaneState.PROBING
+        if self.short:
+            return LaneState.SHORT
         if self.paused_until > now():
             return LaneState.PAUSED
         return LaneState.CAREFUL if self._careful else LaneState.SENDING
@@ -105,16 +116,21 @@ class Lane:
         """Whether this is the row that probes the unreachable lane."""
         return self._prober == transfer_id
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether the lane may still send in this run, now or later."""
+        return not self.closed and self.halted is None
+
     def may_send(self) -> bool:
         """Whether a request may still leave, asked again after each wait."""
-        return not self.closed and self.halted is None and self.paused_until <= now()
+        return self.goes_on and not self.short and self.paused_until <= now()
 
     async def admit(self, transfer_id: int) -> bool:
         """Wait for a place in flight; False when there will be none in this run."""
-        while not self.closed and self.halted is None:
+        while self.goes_on:
             wait_s = self.paused_until - now()
             may_probe = self._prober in (None, transfer_id)
-            if wait_s <= 0 and self._in_flight < self.width and may_probe:
+            if wait_s <= 0 and not self.short and self._in_flight < self.width and may_probe:
                 self._in_flight += 1
                 return True
             await self._change.wait(wait_s if wait_s > 0 else None)
@@ -183,10 +199,28 @@ class Lane:
                 self._failed_to_connect(transfer_id if goes_on else None)
             case Ending.STALE:
                 pass  # says nothing about the lane
-        if judged.halts:
+        if self.policy.wait_funds_s and _is_empty_wallet(judged):
+            self.short = True
+            self._end_turns()
+        elif judged.halts:
             self._halt(judged.outcome.reason, judged.outcome.message)
         self._change.tell()
         return asked_s
+
+    async def until_short(self) -> None:
+        """Wait until the wallet is empty."""
+        while not self.short:
+            await self._change.wait()
+
+    def refill(self) -> None:
+        """There are funds again."""
+        self.short = False
+        self._change.tell()
+
+    def halt(self, reason: str, message: str) -> None:
+        """Send nothing more in this run; called where no ending says so."""
+        self._halt(reason, message)
+        self._change.tell()
 
     def _answered(self) -> None:
         self._unconnected, self._outage_since, self._prober = 0, None, None
@@ -238,3 +272,7 @@ class Lane:
     def _end_turns(self) -> None:
         for scope in self._turns:
             scope.cancel()
+
+
+def _is_empty_wallet(judged: Judged) -> bool:
+    return judged.ending is Ending.LANE_REFUSED and judged.outcome.reason == WALLET_EMPTY

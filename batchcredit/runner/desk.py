@@ -53,7 +53,8 @@ class Desk:
             address = stack.enter_context(sandbox_process())
             known = {name: with_sandbox(known[name], address.base_url(known[name].kind)) for name in records}
         self._tell_of_proxies()
-        opened = lanes.opened(records, known, self.settings, random.SystemRandom())
+        dice, wait_s = random.SystemRandom(), self.how.wait_funds_s
+        opened = lanes.opened(records, known, self.settings, dice, wait_s)
         stack.push_async_callback(lanes.close_all, opened)
         return opened
 

@@ -75,6 +75,7 @@ class Dispatch:
         balances = await self.desk.probed(opened, order.needed, order.keys)
         for lane in opened:
             lane.rows = order.rows(lane.profile)
+            lane.amounts = {currency: total.amount for currency, total in order.needed[lane.profile].items()}
         note, resumed = ledger_note(self.ledger), order.batch is not None
         plan = self.desk.plan(
             order.name, order.needed, balances, note, order.results, order.warnings, resumed=resumed

@@ -139,20 +139,35 @@ def _confirm(name: str, profile: Profile, how: SendOptions, attendant: Attendant
 
 
 def opened(
-    records: Mapping[str, LaneRecord], known: Mapping[str, Profile], settings: Settings, dice: random.Random
+    records: Mapping[str, LaneRecord],
+    known: Mapping[str, Profile],
+    settings: Settings,
+    dice: random.Random,
+    wait_funds_s: float = 0,
 ) -> list[Lane]:
     """Lanes ready to send, to be closed with `close_all`. Adapters are built here: secrets are needed now."""
-    return [_opened(name, record, known[name], settings, dice) for name, record in records.items()]
+    return [
+        _opened(name, record, known[name], settings, dice, wait_funds_s) for name, record in records.items()
+    ]
 
 
-def _opened(name: str, record: LaneRecord, profile: Profile, settings: Settings, dice: random.Random) -> Lane:
+def _opened(
+    name: str,
+    record: LaneRecord,
+    profile: Profile,
+    settings: Settings,
+    dice: random.Random,
+    wait_funds_s: float,
+) -> Lane:
+    provider = profile.provider()
+    readable = provider.own_balance() is not None
     lane = Lane(
         profile=name,
         record=record,
-        provider=profile.provider(),
+        provider=provider,
         wire=_wire(profile),
         pace=Pace(profile.rate, _wait_s(record, profile)),
-        policy=_policy(profile, settings),
+        policy=_policy(profile, settings, wait_funds_s if readable else 0),
         dice=dice,
     )
     if record.paused_until_ms:
@@ -168,7 +183,7 @@ def _wait_s(record: LaneRecord, profile: Profile) -> float:
     return min(spacing_s, max(0.0, spacing_s - (host.now_ms() - record.last_sent_ms) / 1000))
 
 
-def _policy(profile: Profile, settings: Settings) -> LanePolicy:
+def _policy(profile: Profile, settings: Settings, wait_funds_s: float) -> LanePolicy:
     return LanePolicy(
         concurrency=profile.concurrency,
         timeout_s=profile.timeout_s,
@@ -176,6 +191,7 @@ def _policy(profile: Profile, settings: Settings) -> LanePolicy:
         in_doubt_limit=profile.in_doubt_limit,
         max_pause_s=settings.max_pause_s,
         outage_wait_s=settings.outage_wait_s,
+        wait_funds_s=wait_funds_s,
     )
 
 

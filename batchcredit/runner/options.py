@@ -42,6 +42,7 @@ class SendOptions:
     expect_rows: int | None = None
     expect_totals: Mapping[str, Decimal] = field(default_factory=dict)
     plan: Path | None = None
+    wait_funds_s: int = 0
     concurrency: int | None = None
     rate: Rate | None = None
     ledger_url: str = ""

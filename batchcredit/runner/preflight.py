@@ -46,14 +46,20 @@ async def own_balance(lane: Lane, needed: Mapping[str, Total]) -> Probed:
     if isinstance(found, Refusal):
         return Probed(None, _warning_or_refusal(lane, found))
     total = needed.get(found.currency)
-    if total and found.amount < total.amount:
-        raise RefusedError(
-            f"{lane.profile}: the batch needs {shortest(total.amount)} {found.currency}, and there are only "
-            f"{shortest(found.amount)}",
-            reason="wallet_empty",
-            cure="top up the reseller's account, then run the same command again",
-        )
-    return Probed(found, "")
+    if not total or found.amount >= total.amount:
+        return Probed(found, "")
+    short = (
+        f"{lane.profile}: the batch needs {shortest(total.amount)} {found.currency}, and there are only "
+        f"{shortest(found.amount)}"
+    )
+    if lane.policy.wait_funds_s:
+        return Probed(found, f"{short}; once they are spent it waits for a top-up")
+    raise RefusedError(
+        short,
+        reason="wallet_empty",
+        cure="top up the reseller's account, then run the same command again; or let it wait for that with "
+        "--wait-funds 2h",
+    )
 
 
 async def read_own_balance(lane: Lane) -> Balance | Refusal | None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 
 import anyio
 
@@ -14,9 +15,10 @@ from batchcredit.engine.pipeline import Pipeline
 from batchcredit.engine.queue import Budget, Job
 from batchcredit.errors import BatchcreditError
 from batchcredit.ledger.base import BatchRecord, Ledger, RowKey
-from batchcredit.ledger.journal import open_journal
+from batchcredit.ledger.journal import Journal, open_journal
 from batchcredit.providers.base import Client
 from batchcredit.runner.attendant import Attendant, Trial
+from batchcredit.runner.funds import FundsWatch
 from batchcredit.runner.options import SendOptions
 from batchcredit.transfer import MOVES, STATUS, State, Transfer
 
@@ -177,11 +179,19 @@ class Sending:
                 if self._stop.asked:
                     pipeline.stop()
                 tasks.start_soon(self._show_progress)
+                for lane in self._lanes:
+                    if lane.policy.wait_funds_s:
+                        watch = FundsWatch(lane, self._attendant.warn, partial(self._halted, journal))
+                        tasks.start_soon(watch.run)
                 await pipeline.run(budgets)
                 tasks.cancel_scope.cancel()
         self._attendant.progress(self._lanes)  # the last rows ended since the last tick
         self.seconds += now() - started
         self._attendant.progress_ends()
+
+    async def _halted(self, journal: Journal, lane: Lane) -> None:
+        assert lane.halted is not None
+        await journal.halt(self._batch.id, lane.record.id, lane.halted.reason, lane.halted.message)
 
     async def _show_progress(self) -> None:
         while True:

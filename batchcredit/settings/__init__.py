@@ -6,7 +6,7 @@ A fault in any of them refuses the command before it begins, and all faults are 
 from batchcredit.engine.limiter import Rate
 from batchcredit.settings.loading import Limits, Settings, load
 from batchcredit.settings.profile import Profile, default_profile, lowered, with_sandbox
-from batchcredit.settings.values import latency_s, rate
+from batchcredit.settings.values import duration_s, latency_s, rate
 
 __all__ = [
     "Limits",
@@ -14,6 +14,7 @@ __all__ = [
     "Rate",
     "Settings",
     "default_profile",
+    "duration_s",
     "latency_s",
     "load",
     "lowered",

@@ -210,3 +210,43 @@ async def test_the_first_reason_to_halt_stays() -> None:
     assert gate.halted is not None
     assert gate.halted.reason == "credentials"
     assert gate.state is LaneState.HALTED
+
+
+EMPTY = Judged(Ending.LANE_REFUSED, Outcome(Event.RETRY, "wallet_empty"), halts=True)
+
+
+async def test_an_empty_wallet_holds_the_lane_until_it_is_filled() -> None:
+    """Nobody is let in meanwhile, and what was on its way turns back; then all is as before."""
+    gate = lane(wait_funds_s=60.0)
+    assert gate.heard(EMPTY, NOTHING, 1) == 0.0
+    assert (gate.state, gate.halted, gate.may_send()) == (LaneState.SHORT, None, False)
+    waiting = asyncio.create_task(gate.admit(2))
+    await asyncio.sleep(0.01)
+    assert not waiting.done()
+    await gate.until_short()
+    gate.refill()
+    assert await waiting is True
+    assert (gate.state, gate.may_send()) == (LaneState.SENDING, True)
+
+
+@pytest.mark.parametrize("end", ["close", "halt"])
+async def test_waiting_for_funds_ends_at_once(end: str) -> None:
+    """A signal, or the end of the patience, lets everybody at the gate go."""
+    gate = lane(wait_funds_s=60.0)
+    gate.heard(EMPTY, NOTHING, 1)
+    waiting = asyncio.create_task(gate.admit(1))
+    await asyncio.sleep(0.01)
+    gate.close() if end == "close" else gate.halt("wallet_empty", "too long")
+    assert await waiting is False
+
+
+@pytest.mark.parametrize(
+    ("judged", "wait_s"),
+    [(EMPTY, 0.0), (Judged(Ending.LANE_REFUSED, Outcome(Event.RETRY, "credentials"), halts=True), 60.0)],
+)
+async def test_nothing_else_waits_for_funds(judged: Judged, wait_s: float) -> None:
+    """Without the flag an empty wallet halts the lane, and another refusal always does."""
+    gate = lane(wait_funds_s=wait_s)
+    gate.heard(judged, NOTHING, 1)
+    assert gate.halted is not None
+    assert gate.halted.reason == judged.outcome.reason
