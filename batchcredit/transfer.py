@@ -77,8 +77,11 @@ STATUSES = ("credited", "already_credited", "rejected", "in_doubt", "not_sent", 
 #: States in which the client may hold the money: limits count them, references are unique over them.
 SPENT = (State.SENDING, State.IN_DOUBT, State.CREDITED)
 
-#: The columns of an input that mean something to us, the first three needed; any others are carried through.
+#: The columns of an input that make a transfer, the first three needed.
 INPUT_COLUMNS = ("provider", "account", "amount", "currency", "reference")
+
+#: All that mean something to us, the last one for a comparison only; any others are carried through.
+KNOWN_COLUMNS = (*INPUT_COLUMNS, "account_name")
 
 #: What a results file has behind the input's own columns, in this order.
 RESULT_COLUMNS = (

@@ -141,6 +141,7 @@ class RowKey:
     currency: str
     reference: str | None
     provider: str = ""
+    account_name: str = ""  # what the file calls the client; makes no difference to the request
 
 
 @dataclass(frozen=True, slots=True)

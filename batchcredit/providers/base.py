@@ -79,12 +79,14 @@ class Balance:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """What a provider tells of one client account."""
+    """What a provider tells of one client account. `name` is a person's or a firm's: it is compared and
+    shown, and kept nowhere."""
 
     account: str
     balance: Decimal | None = None
     currency: str = ""
     banned: bool = False
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

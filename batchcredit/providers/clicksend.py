@@ -33,6 +33,7 @@ from batchcredit.transfer import Transfer
 _PAGE_CLIENTS = 100  # the vendor allows 15 to 100
 _USER_ID = re.compile("[1-9][0-9]{0,18}")
 _CURRENCY = re.compile("[A-Z]{3}")
+_NAME_CHARS = 128
 
 _LANE_CODES = {
     "MISSING_CREDENTIALS": "credentials",
@@ -222,11 +223,14 @@ def _lane_refusal(status: int, envelope: _Envelope) -> str:
 
 
 def _client(data: object) -> Client | None:
-    """The client that an account object tells of; its other fields are personal and stay where they are."""
+    """The client that an account object tells of; its other fields are secret or personal, and stay where
+    they are."""
     if not isinstance(data, dict) or (account := _user_id(data)) is None:
         return None
     banned = data.get("banned") in (1, "1", True)
-    return Client(account, balance=_balance(data), currency=_currency(data), banned=banned)
+    username = data.get("username")
+    name = username[:_NAME_CHARS] if isinstance(username, str) else ""
+    return Client(account, balance=_balance(data), currency=_currency(data), banned=banned, name=name)
 
 
 def _user_id(data: object) -> str | None:

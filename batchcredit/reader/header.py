@@ -7,7 +7,7 @@ from pathlib import Path
 
 from batchcredit.reader.rules import ProfileRules, ReadOptions
 from batchcredit.reader.table import refused
-from batchcredit.transfer import INPUT_COLUMNS, RESULT_COLUMNS
+from batchcredit.transfer import KNOWN_COLUMNS, RESULT_COLUMNS
 
 #: More columns than any batch has; each takes its time in each block.
 MAX_COLUMNS = 1000
@@ -70,17 +70,19 @@ class _Reading:
         found: dict[str, str] = {}
         for name in self.names:
             ours = mapped.get(name) or self._meaning(name)
-            if ours not in INPUT_COLUMNS:
+            if ours not in KNOWN_COLUMNS:
                 continue
             if ours in found:
                 raise self._refuse_two(ours, found[ours], name)
             found[ours] = name
             if name != ours:
                 self.notes.append(f"column {name!r} is read as {ours}")
+            if ours == "account_name":
+                self.notes.append("--online compares account_name with the provider's own names")
         return found
 
     def _meaning(self, name: str) -> str:
-        return name if name in INPUT_COLUMNS else self.theirs.get(_plain(name), "")
+        return name if name in KNOWN_COLUMNS else self.theirs.get(_plain(name), "")
 
     def _check_mapped(self, mapped: Mapping[str, str]) -> None:
         for theirs, ours in mapped.items():
@@ -117,7 +119,7 @@ class _Reading:
         for name in self.names:
             if name in ours.values() or name in self.options.columns.values():
                 continue
-            for meant in INPUT_COLUMNS:
+            for meant in KNOWN_COLUMNS:
                 if meant not in ours and _nearly(_plain(name), meant):
                     raise refused(
                         self.path,
@@ -128,7 +130,7 @@ class _Reading:
 
     def carried(self) -> dict[str, str]:
         """The file's names -> the names handed on; `--map` may rename what is not ours, too."""
-        renamed = {theirs: mine for mine, theirs in self.options.columns.items() if mine not in INPUT_COLUMNS}
+        renamed = {theirs: mine for mine, theirs in self.options.columns.items() if mine not in KNOWN_COLUMNS}
         carried = {name: renamed.get(name, name) for name in self.names}
         for name, times in Counter(carried.values()).items():
             if name in RESULT_COLUMNS:
@@ -154,7 +156,7 @@ class _Reading:
 
 def _understood(profiles: list[ProfileRules]) -> dict[str, str]:
     """Plain names -> ours: our own, the providers', and what the profiles map."""
-    known = {name: name for name in INPUT_COLUMNS}
+    known = {name: name for name in KNOWN_COLUMNS}
     for profile in profiles:
         known |= {_plain(theirs): ours for theirs, ours in profile.rules.columns.items()}
         known |= {_plain(theirs): ours for ours, theirs in profile.columns.items()}

@@ -16,7 +16,7 @@ from batchcredit.reader.diagnosis import diagnosed
 from batchcredit.reader.header import Header
 from batchcredit.reader.rules import ProfileRules, ReadOptions
 from batchcredit.reader.table import Block
-from batchcredit.transfer import INPUT_COLUMNS
+from batchcredit.transfer import KNOWN_COLUMNS
 
 _UNFOLDED = r"[^\x00-@\[-\x7f]"  # capitals, and whatever is not ASCII
 _VALUE = pl.Decimal(38, 18)  # 12 digits before the point, and more after it than any provider takes
@@ -27,9 +27,9 @@ class Chunk:
     """Some rows in a row, validated.
 
     `rows` has the columns row (1-based), line (null for Parquet), provider, account, account_key, amount,
-    currency, reference ("" if none), problem (null if valid), column and detail. The amount of a valid row
-    is its shortest exact text; an invalid row's texts stand as they came in. `cells` are the input's own
-    columns with their own dtypes, to be carried through untouched.
+    currency, reference and account_name ("" if none), problem (null if valid), column and detail. The amount
+    of a valid row is its shortest exact text; an invalid row's texts stand as they came in. `cells` are the
+    input's own columns with their own dtypes, to be carried through untouched.
     """
 
     first_row: int
@@ -57,7 +57,7 @@ class Validator:
         return Chunk(block.first_row, self._final(rows), cells)
 
     def _read(self, block: Block) -> pl.DataFrame:
-        """The five cells as they stand, what is meant by them, and whether the row is sound."""
+        """Our cells as they stand, what is meant by them, and whether the row is sound."""
         lines = block.lines if block.lines is not None else pl.lit(None, dtype=pl.UInt32)
         end = block.first_row + block.cells.height
         return (
@@ -66,7 +66,7 @@ class Validator:
             .select(
                 pl.int_range(block.first_row, end, dtype=pl.UInt32).alias("row"),
                 lines.alias("line"),
-                *(self._cell(name) for name in INPUT_COLUMNS),
+                *(self._cell(name) for name in KNOWN_COLUMNS),
             )
             .with_columns(self._meant())
             .with_columns(
@@ -151,6 +151,7 @@ class Validator:
             pl.col("short").alias("amount"),
             pl.col("code").alias("currency"),
             "reference",
+            "account_name",
             "problem",
             "column",
             "detail",

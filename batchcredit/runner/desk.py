@@ -79,7 +79,11 @@ class Desk:
     async def _check_clients(self, lane: Lane, keys: Iterator[RowKey]) -> None:
         check = preflight.ClientCheck(lane, allow_currency_mismatch=self.how.allow_currency_mismatch)
         if not check.offered:
-            self.attendant.warn(f"{lane.profile}: the provider has no list of clients to check against")
+            named = any(key.account_name for key in keys if key.lane == lane.record.id)
+            names = "; account_name could not be compared" if named else ""
+            self.attendant.warn(
+                f"{lane.profile}: the provider has no list of clients to check against{names}"
+            )
             return
         self.attendant.note(f"{lane.profile}: reading the list of clients ...")
         warning = await check.read()

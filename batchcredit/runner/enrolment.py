@@ -87,13 +87,13 @@ def _still_open(batch: BatchRecord, repeat_window_ms: int) -> BatchRecord:
 
 def row_keys(worksheet: Worksheet, lanes: Mapping[str, int]) -> Iterator[RowKey]:
     """The valid rows whose lanes this ledger knows, as other batches are compared with them."""
-    columns = ("row", "provider", "account_key", "amount", "currency", "reference", "problem")
+    columns = ("row", "provider", "account_key", "amount", "currency", "reference", "account_name", "problem")
     for chunk in worksheet.chunks():
-        for row, provider, key, amount, currency, reference, problem in chunk.rows.select(
+        for row, provider, key, amount, currency, reference, name, problem in chunk.rows.select(
             columns
         ).iter_rows():
             if problem is None and provider in lanes:
-                yield RowKey(row, lanes[provider], key, amount, currency, reference or None, provider)
+                yield RowKey(row, lanes[provider], key, amount, currency, reference or None, provider, name)
 
 
 def enrol_chunks(worksheet: Worksheet, lanes: Mapping[str, int]) -> Iterator[EnrolChunk]:

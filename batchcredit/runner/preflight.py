@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
+from unicodedata import normalize
 
 import anyio
 
@@ -12,7 +13,7 @@ from batchcredit.engine.lane import Lane
 from batchcredit.engine.wire.base import Exchange
 from batchcredit.errors import RefusedError
 from batchcredit.ledger.base import RowKey
-from batchcredit.providers.base import Answer, Balance, Client, ClientPage, Refusal, Request
+from batchcredit.providers.base import Answer, Balance, Client, Refusal, Request
 from batchcredit.providers.cleaning import cleaned
 from batchcredit.reader import Total
 from batchcredit.transfer import shortest
@@ -25,8 +26,9 @@ PROBES_MOST = 10
 #: So many pages of clients are read at the most.
 PAGES_MOST = 10_000
 
-#: So many clients are named in a message.
+#: So many clients are named in a message, and so much of each name.
 SHOWN = 20
+NAME_CHARS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +105,23 @@ def _not_answered(exchange: Exchange, lane: Lane) -> Refusal:
     return Refusal(exchange.problem, detail)
 
 
+async def all_clients(lane: Lane) -> list[Client] | Refusal:
+    """The provider's whole list of clients, page by page. Asked only where there is one."""
+    clients: list[Client] = []
+    page, last = 1, 1
+    while page <= min(last, PAGES_MOST):
+        request = lane.provider.clients(page)
+        assert request is not None
+        found = await _asked(lane, request, lane.provider.read_clients)
+        if isinstance(found, Refusal):
+            return found
+        clients += found.clients
+        page, last = page + 1, found.last_page
+    return clients
+
+
 class ClientCheck:
-    """Compares rows with what the provider knows of its clients: existence, ban, currency."""
+    """Compares rows with what the provider knows of its clients: existence, ban, currency, name."""
 
     def __init__(self, lane: Lane, *, allow_currency_mismatch: bool) -> None:
         self._lane = lane
@@ -119,23 +136,14 @@ class ClientCheck:
 
     async def read(self) -> str:
         """Read the whole list, page by page; a warning where it could not be read, else ""."""
-        page, last = 1, 1
-        while page <= min(last, PAGES_MOST):
-            request = self._lane.provider.clients(page)
-            assert request is not None
-            found = await _asked(self._lane, request, self._lane.provider.read_clients)
-            if isinstance(found, Refusal):
-                return _warning_or_refusal(self._lane, found)
-            self._remember(found)
-            page, last = page + 1, found.last_page
+        found = await all_clients(self._lane)
+        if isinstance(found, Refusal):
+            return _warning_or_refusal(self._lane, found)
+        self._clients = {self._lane.provider.account_key(client.account): client for client in found}
         return ""
 
-    def _remember(self, page: ClientPage) -> None:
-        for client in page.clients:
-            self._clients[self._lane.provider.account_key(client.account)] = client
-
     def check(self, keys: Iterable[RowKey]) -> None:
-        """Refuse the batch if a client of these rows is unknown, banned, or has another currency."""
+        """Refuse the batch if a client of these rows is unknown, banned, or has another currency or name."""
         for key in keys:
             fault = self._fault(self._clients.get(key.account_key), key)
             if fault:
@@ -149,7 +157,8 @@ class ClientCheck:
                 + "\n".join(self._faults)
                 + more,
                 reason="clients",
-                cure="correct these rows; currencies alone can be allowed with --allow-currency-mismatch",
+                cure="correct these rows: where names differ, look up whether account or account_name is "
+                "wrong; currencies alone can be allowed with --allow-currency-mismatch",
             )
 
     def _fault(self, client: Client | None, key: RowKey) -> str:
@@ -159,7 +168,20 @@ class ClientCheck:
             return "is banned"
         if client.currency and client.currency != key.currency and not self._allow_currency_mismatch:
             return f"has an account in {client.currency}, not {key.currency}"
+        if client.name and key.account_name and _plain(client.name) != _plain(key.account_name):
+            theirs, ours = (repr(name[:NAME_CHARS]) for name in (self._told(client), key.account_name))
+            return f"is {theirs} to the provider, and {ours} in the file"
         return ""
+
+    def _told(self, client: Client) -> str:
+        """Its name, unless a server plays our secrets back to us."""
+        hidden = any(secret in client.name for secret in self._lane.provider.secrets)
+        return "***" if hidden else client.name
+
+
+def _plain(name: str) -> str:
+    """Two spellings of one name are equal: case, forms of letters and spaces do not count."""
+    return " ".join(normalize("NFKC", name).casefold().split())
 
 
 async def probe_all(

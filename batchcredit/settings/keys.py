@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from batchcredit.engine.limiter import Rate
 from batchcredit.settings import values
-from batchcredit.transfer import INPUT_COLUMNS
+from batchcredit.transfer import KNOWN_COLUMNS
 
 Seconds = Annotated[int, PlainValidator(values.duration_s)]
 Limit = Annotated[Decimal, PlainValidator(values.limit)]
@@ -29,9 +29,9 @@ def _ledger(url: str) -> str:
 
 def _columns(names: dict[str, str]) -> dict[str, str]:
     for ours in names:
-        if ours not in INPUT_COLUMNS:
-            likely = values.nearest(ours, list(INPUT_COLUMNS))
-            hint = f"did you mean {likely}?" if likely else f"write one of {', '.join(INPUT_COLUMNS)}"
+        if ours not in KNOWN_COLUMNS:
+            likely = values.nearest(ours, list(KNOWN_COLUMNS))
+            hint = f"did you mean {likely}?" if likely else f"write one of {', '.join(KNOWN_COLUMNS)}"
             raise ValueError(f"{ours!r} is none of our columns (map is {{ ours = theirs }}): {hint}")
     if len(set(names.values())) < len(names) or not all(names.values()):
         raise ValueError("each of our columns needs another one of the file: name no column twice")

@@ -203,6 +203,27 @@ def test_online_says_what_a_provider_does_not_offer(shop: CommandLine) -> None:
     assert "warning: fastmessage: the provider has no list of clients" in ended.stderr
 
 
+def test_online_compares_names(shop: CommandLine, sandbox: Sandbox) -> None:
+    """The one error that no limit catches: the right sum for another client. Nothing is sent."""
+    sandbox.control.set(accounts=CLIENTS)
+    header = ("provider", "account", "account_name", "amount", "currency")
+    named = [("clicksend", 7, "Client7", 5, "USD"), ("clicksend", 8, "client9", 5, "USD")]
+    path = shop.write("batch.csv", named, header)
+    for command in (("check", path, "--json"), ("run", path, *LIKE)):
+        ended = shop(*command, "--online")
+        refused_before(shop, sandbox, ended, "clients")
+        assert "row 2: client 8 is 'client8' to the provider, and 'client9' in the file" in str(ended.json)
+        assert "row 1" not in str(ended.json)
+    nearly = shop.write("nearly.csv", named, (*header[:2], "acount_name", *header[3:]))
+    assert shop("check", nearly, "--json").refusal == (2, "nearly_column")
+    mended = shop.write("batch.csv", [named[0], ("clicksend", 8, "client8", 5, "USD")], header)
+    ended = shop("run", mended, *LIKE, *OUT, "--online")
+    assert ended.code == 0, ended
+    assert [row["account_name"] for row in shop.results()] == ["Client7", "client8"]
+    other = shop.write("other.csv", [("fastmessage", "jane", "Jane", 5, "KES")], header)
+    assert "account_name could not be compared" in shop("check", other, "--online").stderr
+
+
 # limits
 
 

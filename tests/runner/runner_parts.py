@@ -86,7 +86,9 @@ def _chunks(rows: Sequence[Sequence[str | None]], chunk_rows: int) -> Iterable[C
     for first in range(0, len(rows), chunk_rows):
         frame = pl.DataFrame(list(rows[first : first + chunk_rows]), schema=schema, orient="row")
         numbers = pl.int_range(first + 1, first + 1 + frame.height, dtype=pl.UInt32)
-        told = frame.with_columns(row=numbers, line=numbers + 1, account_key="account")
+        told = frame.with_columns(
+            row=numbers, line=numbers + 1, account_key="account", account_name=pl.lit("")
+        )
         yield Chunk(first + 1, told, frame)
 
 

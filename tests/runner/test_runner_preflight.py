@@ -162,6 +162,36 @@ async def test_currencies_alone_can_be_allowed() -> None:
         check.check(keys("2"))
 
 
+@pytest.mark.parametrize(
+    ("theirs", "ours", "same"),
+    [
+        ("Jane's Shop", "  jane's   SHOP ", True),
+        ("Cafe\u0301", "CAF\u00c9", True),
+        ("jane", "", True),
+        ("", "jane", True),
+        ("jane", "john", False),
+        ("jane", "jane2", False),
+        ("the-key", "jane", False),
+    ],
+)
+async def test_names_are_compared(theirs: str, ours: str, same: bool) -> None:
+    """A client of another name refuses the batch, with both names; case and spaces do not count."""
+    check = preflight.ClientCheck(
+        lane_of(Played(pages=[[Client("7", name=theirs)]])), allow_currency_mismatch=False
+    )
+    await check.read()
+    rows = [RowKey(5, 1, "7", "1", "USD", None, "shop", ours)]
+    if same:
+        check.check(rows)
+        return
+    with pytest.raises(RefusedError, match="row 5: client 7 is ") as caught:
+        check.check(rows)
+    shown = "***" if theirs == "the-key" else theirs
+    assert f"is '{shown}' to the provider, and '{ours}' in the file" in str(caught.value)
+    assert caught.value.reason == "clients"
+    assert "account_name is wrong" in caught.value.cure
+
+
 async def test_a_list_of_clients_has_a_limit_on_the_screen() -> None:
     """Twenty clients are named, the rest counted."""
     check = preflight.ClientCheck(lane_of(Played()), allow_currency_mismatch=False)
