@@ -243,10 +243,10 @@ def test_a_probe_that_is_refused_says_why(status: int, body: bytes, reason: str,
 
 
 def test_a_client_is_read() -> None:
-    """One client's account tells id, balance, currency and ban, and nothing personal."""
+    """One client's account tells id, name, balance, currency and ban, and no more of a person."""
     assert clicksend().client("60").path == "/reseller/accounts/60"
     client = clicksend().read_client(Answer(200, {}, PAGE_ANSWER))
-    assert client == Client("60", Decimal("170.728701"), "AUD", banned=False)
+    assert client == Client("60", Decimal("170.728701"), "AUD", banned=False, name="FHJatAkKXD")
     banned = clicksend().read_client(Answer(200, {}, success(user_id="61", banned="1")))
     assert banned == Client("61", banned=True)
 
