@@ -1,12 +1,13 @@
 """providers and sandbox: whom money goes to, and who plays them."""
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
 from batchcredit.cli.flags import Common
-from batchcredit.cli.session import in_loop, put, settings_of, without_batch
+from batchcredit.cli.session import console_of, in_loop, put, settings_of, without_batch
 from batchcredit.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -44,6 +45,30 @@ def probe(name: str, /, *, common: Common = _COMMON) -> int:
     else:
         said = f"own balance {balance}" if balance else found.note
         put(f"{name}: {found.login} at {found.base_url}: {said}")
+    return 0
+
+
+@providers.command
+def clients(
+    name: str,
+    /,
+    *,
+    out: Annotated[Path, Parameter(help="Where to write: .csv, .csv.gz or .parquet.")],
+    common: Common = _COMMON,
+) -> int:
+    """Write the provider's list of clients with an empty amount, to be filled in and given to run."""
+    from batchcredit.runner import probing
+
+    console, settings = console_of(common), settings_of(common)
+    found = in_loop(lambda: probing.clients(name, out.absolute(), settings))
+    if found.banned:
+        console.note(f"{found.banned} banned clients are left out")
+    fill_in = f"fill in amount and delete the other rows, then: batchcredit check {found.path}"
+    console.note(f"{found.clients} clients; {fill_in}")
+    if common.json:
+        put(json.dumps(without_batch(results=str(found.path), rows=found.clients, banned=found.banned)))
+    else:
+        put(found.path)
     return 0
 
 

@@ -168,7 +168,7 @@ class ClientCheck:
             return "is banned"
         if client.currency and client.currency != key.currency and not self._allow_currency_mismatch:
             return f"has an account in {client.currency}, not {key.currency}"
-        if client.name and key.account_name and _plain(client.name) != _plain(key.account_name):
+        if client.name and key.account_name and not _is_same(client.name, key.account_name):
             theirs, ours = (repr(name[:NAME_CHARS]) for name in (self._told(client), key.account_name))
             return f"is {theirs} to the provider, and {ours} in the file"
         return ""
@@ -179,8 +179,13 @@ class ClientCheck:
         return "***" if hidden else client.name
 
 
+def _is_same(theirs: str, ours: str) -> bool:
+    """Whether this is one name, also where our own list kept a spreadsheet from computing it."""
+    return _plain(ours) in (_plain(theirs), _plain(f"'{theirs}"))
+
+
 def _plain(name: str) -> str:
-    """Two spellings of one name are equal: case, forms of letters and spaces do not count."""
+    """Case, forms of letters and spaces do not count."""
     return " ".join(normalize("NFKC", name).casefold().split())
 
 

@@ -1,5 +1,6 @@
 """The way out: a batch's results as a file, and whose place that file is."""
 
+from batchcredit.writer.client_list import CLIENT_COLUMNS, write_clients
 from batchcredit.writer.history import write_history
 from batchcredit.writer.in_doubt import IN_DOUBT_COLUMNS, Finding, write_in_doubt
 from batchcredit.writer.ownership import claim_path, ledger_of, owner_path, refuse_path, release_path
@@ -12,6 +13,7 @@ from batchcredit.writer.to_fix import TO_FIX_COLUMNS, Advice, write_to_fix
 from batchcredit.writer.to_reverse import TO_REVERSE_COLUMNS, write_to_reverse
 
 __all__ = [
+    "CLIENT_COLUMNS",
     "COLUMNS",
     "IN_DOUBT_COLUMNS",
     "TO_FIX_COLUMNS",
@@ -29,6 +31,7 @@ __all__ = [
     "results_path",
     "seal",
     "unpack",
+    "write_clients",
     "write_history",
     "write_in_doubt",
     "write_results",

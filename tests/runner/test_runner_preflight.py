@@ -168,6 +168,7 @@ async def test_currencies_alone_can_be_allowed() -> None:
         ("Jane's Shop", "  jane's   SHOP ", True),
         ("Cafe\u0301", "CAF\u00c9", True),
         ("jane", "", True),
+        ("=cmd", "'=cmd", True),
         ("", "jane", True),
         ("jane", "john", False),
         ("jane", "jane2", False),

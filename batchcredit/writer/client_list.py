@@ -1,0 +1,49 @@
+"""A provider's list of clients as a file to fill in: given back to `run`, it is a batch."""
+
+import gzip
+from collections.abc import Iterable
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import polars as pl
+
+from batchcredit.providers.base import Client
+from batchcredit.transfer import shortest
+from batchcredit.writer.table import csv_text
+from batchcredit.writer.target import ending, replace
+
+#: `client_balance`, because `balance` is what ClickSend itself calls the amount of a transfer.
+CLIENT_COLUMNS = ("provider", "account", "account_name", "currency", "client_balance", "amount")
+
+
+def write_clients(profile: str, clients: Iterable[Client], path: Path) -> Path:
+    """Write these clients to `path`, whole or not at all, each with an empty amount.
+
+    Returns the name that was written: a second one where something stands at the first. Raises RefusedError
+    for a name of no known format, StorageError where the disk refuses.
+    """
+    frame = pl.DataFrame(
+        [_cells(profile, client) for client in clients],
+        schema=dict.fromkeys(CLIENT_COLUMNS, pl.String()),
+        orient="row",
+    )
+    write = {".csv": _csv, ".csv.gz": _csv_gz, ".parquet": _parquet}[ending(path)]
+    return replace(path, lambda file: write(frame, file), lambda _: False)
+
+
+def _cells(profile: str, client: Client) -> tuple[str | None, ...]:
+    balance = None if client.balance is None else shortest(client.balance)
+    return profile, client.account, client.name or None, client.currency or None, balance, None
+
+
+def _csv(frame: pl.DataFrame, file: BinaryIO) -> None:
+    csv_text(frame).write_csv(file)
+
+
+def _csv_gz(frame: pl.DataFrame, file: BinaryIO) -> None:
+    with gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0) as zipped:
+        _csv(frame, cast(BinaryIO, zipped))
+
+
+def _parquet(frame: pl.DataFrame, file: BinaryIO) -> None:
+    frame.write_parquet(file)
