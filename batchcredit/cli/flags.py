@@ -47,6 +47,7 @@ class Reading:
     batch: Annotated[str | None, _flag("Name of the batch. Makes known content a new batch.")] = None
     provider: Annotated[str | None, _flag("Profile for every row of the file.")] = None
     map: Annotated[tuple[str, ...], _flag("OURS=THEIRS: what our column is called in the file.")] = ()
+    sheet: Annotated[str, _flag("Sheet of a spreadsheet.")] = ""
     thousands: Annotated[str, _flag("What stands between thousands in amounts.")] = ""
     currency: Annotated[str, _flag("Currency for every row of the file.")] = ""
     skip_invalid: Annotated[bool, _flag("Leave invalid rows out and send the rest.")] = False
@@ -98,7 +99,7 @@ def input_options(path: Path, reading: Reading) -> "InputOptions":
     from batchcredit.runner.options import InputOptions
 
     columns = dict(_pair("--map", text) for text in reading.map)
-    read = ReadOptions(reading.provider, columns, reading.thousands, reading.currency)
+    read = ReadOptions(reading.provider, columns, reading.thousands, reading.currency, reading.sheet)
     return InputOptions(path, read, reading.batch, reading.skip_invalid, reading.allow_duplicates)
 
 
@@ -177,10 +178,11 @@ def _read(name: str, text: str, form: Callable[[str], T]) -> T:
 
 def reading_again(reading: Reading) -> tuple[str, ...]:
     """The flags with which the same file is understood in the same way."""
-    texts = (("--batch", reading.batch), ("--provider", reading.provider), ("--thousands", reading.thousands))
-    flags = [
-        part for name, text in (*texts, ("--currency", reading.currency)) if text for part in (name, text)
-    ]
+    texts = (
+        *(("--batch", reading.batch), ("--provider", reading.provider), ("--sheet", reading.sheet)),
+        *(("--thousands", reading.thousands), ("--currency", reading.currency)),
+    )
+    flags = [part for name, text in texts if text for part in (name, text)]
     flags += [part for text in reading.map for part in ("--map", text)]
     meant = (("--skip-invalid", reading.skip_invalid), ("--allow-duplicates", reading.allow_duplicates))
     return (*flags, *(name for name, given in meant if given))

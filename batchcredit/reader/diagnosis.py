@@ -8,6 +8,7 @@ import polars as pl
 
 from batchcredit.reader import forms
 from batchcredit.reader.currencies import CURRENCIES
+from batchcredit.reader.flaws import FLAWS
 from batchcredit.reader.rules import ProfileRules, ReadOptions
 from batchcredit.transfer import INPUT_COLUMNS
 
@@ -23,7 +24,8 @@ def diagnosed(bad: pl.DataFrame, options: ReadOptions, profiles: Mapping[str, Pr
     row that none of them explains is still not sound: its amount is blamed.
     """
     cases = [
-        (pl.col("empty"), "row_empty"),
+        (pl.col("empty") & pl.col("flaw").is_null(), "row_empty"),
+        *((pl.col("flaw") == word, word) for words in FLAWS.values() for word in words.values()),
         *_provider(options, profiles),
         *_account(profiles),
         *_amount(profiles),

@@ -25,7 +25,7 @@ def invalid_path(path: Path) -> Path:
     """Where the bad rows of the input at `path` are listed: `<stem>.invalid.csv`, or with a number behind it
     where that is a file of somebody else's."""
     stem = path.name
-    for ending in (".gz", ".csv", ".parquet"):
+    for ending in (".gz", ".csv", ".parquet", ".xlsx", ".xlsm"):
         stem = stem.removesuffix(ending)
     stem = stem.encode()[:_STEM_BYTES].decode(errors="ignore")
     names = (f"{stem}.invalid.csv", *(f"{stem}.invalid-{number}.csv" for number in range(2, _NAMES)))

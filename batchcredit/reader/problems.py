@@ -37,6 +37,26 @@ PROBLEMS: Mapping[str, Problem] = MappingProxyType(
         "account_error": Problem(
             "The cell holds a spreadsheet error, not an account.", "Mend the formula and save the file again."
         ),
+        "account_number": Problem(
+            "The account is a number with decimals or over 15 digits; spreadsheets lose some.",
+            "Format the column as text and paste the account again from its source.",
+        ),
+        "account_format": Problem(
+            "The cell's format shows what is not in it, such as leading zeros.",
+            "Format the column as text and type the account as it is meant.",
+        ),
+        "account_date": Problem(
+            "The cell holds a date or a time, not an account.",
+            "Format the column as text and type the account again.",
+        ),
+        "account_logic": Problem(
+            "The cell holds TRUE or FALSE, not an account.",
+            "Format the column as text and type the account again.",
+        ),
+        "account_formula": Problem(
+            "The cell holds a formula that nobody has computed.",
+            "Open the file in a spreadsheet program and save it again.",
+        ),
         "account_hidden": Problem(
             "The account holds a character that can not be seen (control, zero-width, direction).",
             "Type the account again by hand.",
@@ -51,6 +71,20 @@ PROBLEMS: Mapping[str, Problem] = MappingProxyType(
         "amount_missing": Problem("The amount cell is empty.", "Fill in the amount, or delete the row."),
         "amount_error": Problem(
             "The cell holds a spreadsheet error, not an amount.", "Mend the formula and save the file again."
+        ),
+        "amount_date": Problem(
+            "The cell holds a date or a time, not an amount.",
+            "Format the column as a number and type it again.",
+        ),
+        "amount_logic": Problem(
+            "The cell holds TRUE or FALSE, not an amount.", "Type the amount again as a number."
+        ),
+        "amount_percent": Problem(
+            "The cell holds a percentage, not an amount.", "Format the column as a number and type it again."
+        ),
+        "amount_formula": Problem(
+            "The cell holds a formula that nobody has computed.",
+            "Open the file in a spreadsheet program and save it again.",
         ),
         "amount_exponent": Problem(
             "The amount is in scientific notation.", "Format the column as a number with all its digits."
@@ -100,6 +134,30 @@ PROBLEMS: Mapping[str, Problem] = MappingProxyType(
         ),
         "currency_not_taken": Problem(
             "The provider does not take this currency.", "Correct the currency or the provider."
+        ),
+        "reference_number": Problem(
+            "The reference is a number with decimals or over 15 digits; spreadsheets lose some.",
+            "Format the column as text and paste the reference again from its source.",
+        ),
+        "reference_format": Problem(
+            "The cell's format shows what is not in it, such as leading zeros.",
+            "Format the column as text and type the reference as it is meant.",
+        ),
+        "reference_date": Problem(
+            "The cell holds a date or a time, not a reference.",
+            "Format the column as text and type the reference again.",
+        ),
+        "reference_logic": Problem(
+            "The cell holds TRUE or FALSE, not a reference.",
+            "Format the column as text and type the reference again.",
+        ),
+        "reference_error": Problem(
+            "The cell holds a spreadsheet error, not a reference.",
+            "Mend the formula and save the file again.",
+        ),
+        "reference_formula": Problem(
+            "The cell holds a formula that nobody has computed.",
+            "Open the file in a spreadsheet program and save it again.",
         ),
         "reference_hidden": Problem(
             "The reference holds a character that can not be seen.", "Type the reference again by hand."

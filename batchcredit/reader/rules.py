@@ -31,12 +31,14 @@ class ProfileRules:
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """What the command line says of the whole file. `columns` maps ours to theirs (`--map ours=theirs`)."""
+    """What the command line says of the whole file. `columns` maps ours to theirs (`--map ours=theirs`);
+    `sheet` is one of a spreadsheet, "" the only one that is visible and not empty."""
 
     provider: str | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
     thousands: str = ""
     currency: str = ""
+    sheet: str = ""
 
 
 def check_options(options: ReadOptions, profiles: Mapping[str, ProfileRules]) -> None:

@@ -16,9 +16,11 @@ from batchcredit.reader.parquet_table import ParquetTable
 from batchcredit.reader.rules import ProfileRules, ReadOptions, check_options
 from batchcredit.reader.table import Table, refused
 from batchcredit.reader.validate import Chunk, Validator
+from batchcredit.reader.xlsx_table import XlsxTable
 from batchcredit.transfer import BATCH_NAME, HIDDEN, looks_like_results
 
-_SHEETS = (".xlsx", ".xlsm", ".xls", ".ods", ".numbers")
+_SHEETS = (".xls", ".xlsb", ".ods", ".numbers")
+_WORKBOOKS = (".xlsx", ".xlsm")
 
 
 class Source:
@@ -33,7 +35,7 @@ class Source:
     ) -> None:
         check_options(options, profiles)
         self.path, self.profiles = path, profiles
-        self.table = _open_table(path, copy or path)
+        self.table = _open_table(path, copy or path, options.sheet)
         _refuse_results(self.table)
         self.header: Header = understand(path, self.table.schema, options, profiles)
         _check_dtypes(self.table, self.header)
@@ -79,25 +81,29 @@ def _unreadable(path: Path, error: OSError) -> Exception:
 
 def _check_format(path: Path) -> None:
     name = path.name.lower()
-    if name.endswith((".csv", ".csv.gz", ".parquet")):
+    if name.endswith((".csv", ".csv.gz", ".parquet", *_WORKBOOKS)):
         return
-    cure = (
-        "save it as CSV (UTF-8) or Parquet" if name.endswith(_SHEETS) else "it reads .csv, .csv.gz, .parquet"
-    )
+    cure = "it reads .csv, .csv.gz, .parquet, .xlsx"
+    if name.endswith(_SHEETS):
+        cure = "save it as an Excel workbook (.xlsx), or as CSV (UTF-8)"
     raise refused(
         path, f"files of the kind {path.suffix or 'without ending'!r} are not read", "file_kind", cure
     )
 
 
-def open_format(path: Path, copy: Path) -> Table:
-    """What stands in `copy`, in the format that the name of `path` says."""
+def open_format(path: Path, copy: Path, sheet: str = "") -> Table:
+    """What stands in `copy`, in the format that the name of `path` says; `sheet` of a spreadsheet."""
     check_readable(path)
-    is_parquet = path.name.lower().endswith(".parquet")
-    return ParquetTable(copy, path) if is_parquet else CsvTable(copy, path)
+    name = path.name.lower()
+    if name.endswith(_WORKBOOKS):
+        return XlsxTable(copy, path, sheet)
+    if sheet:
+        raise refused(path, f"--sheet {sheet}: there are no sheets in it", "usage", "leave out --sheet")
+    return ParquetTable(copy, path) if name.endswith(".parquet") else CsvTable(copy, path)
 
 
-def _open_table(path: Path, copy: Path) -> Table:
-    table = open_format(path, copy)
+def _open_table(path: Path, copy: Path, sheet: str) -> Table:
+    table = open_format(path, copy, sheet)
     return MendedTable(table) if is_invalid_file(table.schema) else table
 
 

@@ -1,8 +1,8 @@
 """A file as a table: a header, and blocks of cells as they stand. Each format has one implementation."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
@@ -15,11 +15,16 @@ _LONGEST = 1000
 
 @dataclass(frozen=True)
 class Block:
-    """Some rows in a row. `lines` has the line of each in the file, None where the format has no lines."""
+    """Some rows in a row. `lines` has the line of each in the file, None where the format has no lines.
+
+    `kinds` has, for columns of a spreadsheet, what each cell is beside a text or a plain whole number: a
+    `workbook.Kind`, or null.
+    """
 
     first_row: int
     lines: pl.Series | None
     cells: pl.DataFrame
+    kinds: Mapping[str, pl.Series] = field(default_factory=dict)
 
 
 class Table(ABC):

@@ -8,6 +8,7 @@ import polars as pl
 
 from batchcredit.formulas import unescaped
 from batchcredit.reader.mended import bare_names
+from batchcredit.reader.parquet_table import ParquetTable
 from batchcredit.reader.source import open_format
 from batchcredit.reader.table import Block, Table
 from batchcredit.reader.worksheet import Worksheet
@@ -15,14 +16,16 @@ from batchcredit.reader.worksheet import Worksheet
 _MOMENT = "%Y-%m-%dT%H:%M:%S%.3f"
 
 
-def text_table(path: Path, worksheet: Worksheet) -> Table:
+def text_table(path: Path, worksheet: Worksheet, sheet: str = "") -> Table:
     """`path` as a Table of which every cell is text, "" where it has none; of a private copy in `worksheet`.
 
-    CSV: each cell as it stands, less the one `'` that keeps a formula text, in names too. Parquet: numbers by
-    all their digits, times as ISO 8601 (`Z` behind those that have a zone, as in a results file), dates too.
-    Nothing is said of the columns: that is for who asked. Raises RefusedError where the file can't be read.
+    CSV and spreadsheets: each cell as it stands, less the one `'` that keeps a formula text, in names too.
+    Parquet: numbers by all their digits, dates and times as ISO 8601 (`Z` behind those that have a zone, as
+    in a results file). `sheet` names one of a spreadsheet, of which each block keeps its `kinds`: no text can
+    say that a cell was a date, or a number whose digits may be lost. Nothing is said of the columns: that is
+    for who asked. Raises RefusedError where the file can't be read.
     """
-    return _TextTable(open_format(path, worksheet.copy(path)))
+    return _TextTable(open_format(path, worksheet.copy(path), sheet))
 
 
 class _TextTable(Table):
@@ -31,7 +34,7 @@ class _TextTable(Table):
     def __init__(self, table: Table) -> None:
         self.path, self.notes = table.path, table.notes
         self._table = table
-        self._escaped = ".csv" in table.path.name.lower()
+        self._escaped = not isinstance(table, ParquetTable)
         names = bare_names(self.path, table.schema) if self._escaped else list(table.schema)
         self.schema = pl.Schema(dict.fromkeys(names, pl.String()))
 

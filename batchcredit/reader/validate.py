@@ -13,6 +13,7 @@ import polars as pl
 from batchcredit.reader import forms
 from batchcredit.reader.currencies import CURRENCIES
 from batchcredit.reader.diagnosis import diagnosed
+from batchcredit.reader.flaws import FLAWS
 from batchcredit.reader.header import Header
 from batchcredit.reader.rules import ProfileRules, ReadOptions
 from batchcredit.reader.table import Block
@@ -67,6 +68,7 @@ class Validator:
                 pl.int_range(block.first_row, end, dtype=pl.UInt32).alias("row"),
                 lines.alias("line"),
                 *(self._cell(name) for name in KNOWN_COLUMNS),
+                flaw=self._flaw(block),
             )
             .with_columns(self._meant())
             .with_columns(
@@ -78,6 +80,15 @@ class Validator:
             .with_columns(ok=self._sound().fill_null(value=False))
             .collect()
         )
+
+    def _flaw(self, block: Block) -> pl.Series:
+        """The first word for a cell of ours that is no text and no number that can be relied on."""
+        found = pl.Series([None], dtype=pl.String).new_from_index(0, block.cells.height)
+        for ours, words in FLAWS.items():
+            kinds = block.kinds.get(self._header.ours.get(ours, ""))
+            if kinds is not None:
+                found = found.fill_null(kinds.replace_strict(words, default=None, return_dtype=pl.String))
+        return found
 
     def _cell(self, ours: str) -> pl.Expr:
         known = ours in self._header.ours
@@ -108,7 +119,7 @@ class Validator:
 
     def _sound(self) -> pl.Expr:
         fits = reduce(pl.Expr.or_, (self._fits(p) for p in self._profiles.values()), pl.lit(value=False))
-        sound = [fits, forms.visible(pl.col("account")), pl.col("value") > 0]
+        sound = [fits, pl.col("flaw").is_null(), forms.visible(pl.col("account")), pl.col("value") > 0]
         if self._options.provider is not None:
             sound.append(pl.col("name") == self._options.provider)
         if self._options.currency:

@@ -99,9 +99,14 @@ WHOLE_FILES: dict[str, tuple[str, bytes, tuple[str, ...]]] = {
         ("a.csv.gz: the compressed file is damaged", "copy it here again"),
     ),
     "a workbook": (
+        "a.xls",
+        b"PK",
+        ("files of the kind '.xls' are not read", "save it as an Excel workbook (.xlsx), or as CSV (UTF-8)"),
+    ),
+    "a damaged workbook": (
         "a.xlsx",
         b"PK",
-        ("files of the kind '.xlsx' are not read", "save it as CSV (UTF-8) or Parquet"),
+        ("a.xlsx: this can not be read as a workbook", "open it in a spreadsheet program"),
     ),
     "another kind": (
         "a.txt",

@@ -20,6 +20,7 @@ _PLACES = {
     "_doubt": 0,
     "_halt": 0,
     "refused": 2,
+    "WorkbookFaultError": 1,
     "_refused": 2,
     "_twins_refused": 2,
     "end_run": 2,

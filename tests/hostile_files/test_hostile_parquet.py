@@ -14,6 +14,7 @@ from hostile_bytes import Rows, ending
 from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
+from batchcredit import trial
 from batchcredit.reader import parquet_trial
 from batchcredit.reader.parquet_table import ParquetTable
 
@@ -172,8 +173,8 @@ def test_a_page_that_asks_for_too_much_memory_is_refused(monkeypatch: pytest.Mon
     """The process that tries is refused it, whatever the decoder makes of that; here with a small bound."""
     data = repeated(1, note="x" * (100 << 20))
     assert len(data) < 150_000
-    small = "import batchcredit.reader.parquet_trial as trial; trial._MEMORY_BYTES = 64 << 20; "
-    monkeypatch.setattr(parquet_trial, "_PROGRAM", small + "import sys; trial.main(sys.argv[1])")
+    small = "from batchcredit import trial; trial._MEMORY_BYTES = 64 << 20; "
+    monkeypatch.setattr(trial, "_PROGRAM", small + trial._PROGRAM)
     monkeypatch.setattr(parquet_trial, "_PATIENCE_S", 5)  # what is refused it may also stand still
     assert refused(data)[0] == "file_damaged"
     monkeypatch.setattr(parquet_trial, "_PATIENCE_S", 60)
@@ -182,7 +183,7 @@ def test_a_page_that_asks_for_too_much_memory_is_refused(monkeypatch: pytest.Mon
 
 def test_a_decoder_that_stands_still_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """It does so now and then where a thread of it was refused memory."""
-    monkeypatch.setattr(parquet_trial, "_PROGRAM", "import time; time.sleep(50)")
+    monkeypatch.setattr(trial, "_PROGRAM", "import time; time.sleep(50)")
     monkeypatch.setattr(parquet_trial, "_PATIENCE_S", 0.1)
     reason, words = refused(written(pl.DataFrame(PLAIN)))
     assert (reason, words.endswith("its decoder does not end")) == ("file_damaged", True), words
@@ -192,6 +193,6 @@ def test_the_process_that_tries_has_no_secrets(monkeypatch: pytest.MonkeyPatch) 
     """What reads a stranger's file is given none of ours."""
     monkeypatch.setenv("BATCHCREDIT_PROVIDERS__CLICKSEND__API_KEY", "key")
     monkeypatch.setattr(
-        parquet_trial, "_PROGRAM", "import os, sys; sys.exit(any('CLICKSEND' in name for name in os.environ))"
+        trial, "_PROGRAM", "import os, sys; sys.exit(any('CLICKSEND' in name for name in os.environ))"
     )
     assert isinstance(ending(written(pl.DataFrame(PLAIN)), "batch.parquet"), Rows)
