@@ -37,6 +37,7 @@ class Event(StrEnum):
     RETRACT = "retract"  # a verdict is taken back
     CANCEL = "cancel"  # withdrawn by a person
     SET_ASIDE = "set_aside"  # a run was asked to leave it
+    RESTORE = "restore"  # the ledger is an older copy of itself: it may have been sent since
     RECOGNISE = "recognise"  # the same transfer was credited elsewhere
 
 
@@ -61,6 +62,9 @@ MOVES: Mapping[tuple[State, Event], State] = MappingProxyType(
         (State.PENDING, Event.CANCEL): State.CANCELLED,
         (State.UNSENT, Event.CANCEL): State.CANCELLED,
         (State.REJECTED, Event.CANCEL): State.CANCELLED,
+        (State.PENDING, Event.RESTORE): State.IN_DOUBT,
+        (State.UNSENT, Event.RESTORE): State.IN_DOUBT,
+        (State.REJECTED, Event.RESTORE): State.IN_DOUBT,
         (State.PENDING, Event.RECOGNISE): State.ALREADY_CREDITED,
     }
 )

@@ -54,6 +54,9 @@ def test_the_table_is_as_the_contract_says() -> None:
         ("in_doubt", "confirm"): "credited",
         ("in_doubt", "deny"): "pending",
         ("credited", "retract"): "in_doubt",
+        ("pending", "restore"): "in_doubt",
+        ("unsent", "restore"): "in_doubt",
+        ("rejected", "restore"): "in_doubt",
     }
 
 

@@ -9,6 +9,7 @@ from cyclopts import App, CycloptsError
 from batchcredit import host
 from batchcredit.cli import ledgers, transfers
 from batchcredit.cli.bench import bench
+from batchcredit.cli.custody import audit, ledger
 from batchcredit.cli.flags import Common
 from batchcredit.cli.history import history
 from batchcredit.cli.providers import providers, sandbox
@@ -31,6 +32,8 @@ app.command(ledgers.show)
 app.command(ledgers.resolve)
 app.command(ledgers.cancel)
 app.command(history)
+app.command(audit)
+app.command(ledger)
 app.command(providers)
 app.command(sandbox)
 app.command(bench)

@@ -144,8 +144,15 @@ def send_options(
         rate=rate_flag(guarding.rate),
         wait_funds_s=_duration_flag("--wait-funds", sending.wait_funds),
         ledger_url=common.ledger or "",
+        note=lambda text: _noted(common, text),
         again=named_again(common, sandbox=guarding.sandbox),
     )
+
+
+def _noted(common: Common, text: str) -> None:
+    from batchcredit.cli.session import console_of
+
+    console_of(common).note(text)
 
 
 def rate_flag(text: str | None) -> "Rate | None":

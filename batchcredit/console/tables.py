@@ -10,10 +10,13 @@ from rich.text import Text
 
 from batchcredit import host
 from batchcredit.console.base import local_time, spoken, visible
-from batchcredit.ledger.base import BatchLane, BatchRecord, HistoryRow, ResultRow
+from batchcredit.ledger.audit import AuditEntry
+from batchcredit.ledger.base import BatchLane, BatchRecord, Custody, HistoryRow, Holder, ResultRow
+from batchcredit.runner.custody import LedgerView
 from batchcredit.runner.history import HistoryView
 from batchcredit.runner.records import BatchView
 from batchcredit.runner.summary import Summary
+from batchcredit.runner.trail import TrailView
 from batchcredit.sandbox.process import SandboxAddress
 from batchcredit.settings import Settings
 from batchcredit.transfer import STATUS, STATUSES
@@ -143,6 +146,92 @@ def history_as_json(view: HistoryView) -> dict[str, object]:
 def _past_as_json(row: HistoryRow) -> dict[str, object]:
     said = row._asdict()
     return {"time": host.iso(said.pop("at_ms")), "status": STATUS[said.pop("state")], **said}
+
+
+def trail(view: TrailView, zone: ZoneInfo) -> str:
+    """The audit trail, oldest first, and the head that tells later whether some of it was cut off."""
+    titles = ("no", "time", "by", "what", "batch", "row", "was", "rests on", "note", "known")
+    said = "broken" if view.broken else "verified"
+    newest = f", the newest hash is {view.head}" if view.count else ""
+    lines = [f"{view.count} entries in this ledger{newest}: {said}"]
+    if view.count and not view.broken:
+        lines.append(f"keep it elsewhere; later: batchcredit audit --expect {view.head}")
+    return text(table(titles, (_entry(entry, zone) for entry in view.entries)), "", *lines)
+
+
+def _entry(entry: AuditEntry, zone: ZoneInfo) -> tuple[str, ...]:
+    when, who = local_time(entry.at_ms, zone), f"{entry.user}@{entry.host}"
+    row = "" if entry.row is None else f"{entry.row}"
+    return (
+        *(f"{entry.id}", when, who, entry.what, entry.batch, row, entry.was, entry.settled_by),
+        *(entry.note, entry.known),
+    )
+
+
+def trail_as_json(view: TrailView) -> dict[str, object]:
+    """The same, times in UTC."""
+    entries = [_entry_as_json(entry) for entry in view.entries]
+    return {"entries": entries, "count": view.count, "head": view.head}
+
+
+def _entry_as_json(entry: AuditEntry) -> dict[str, object]:
+    said = entry._asdict()
+    return {"time": host.iso(said.pop("at_ms")), **said}
+
+
+def ledger(view: LedgerView, zone: ZoneInfo) -> str:
+    """What a ledger is, who has it, and whether it is sound."""
+    kinds = {True: "live", False: "test", None: "new"}
+    names = ", ".join(batch.name for batch in view.open[:10]) or "none"
+    lines = [
+        f"ledger   {view.url}",
+        f"id       {view.id}, {kinds[view.live]}",
+        f"size     {view.size_bytes:,} bytes, tables of version {view.version}",
+        f"batches  {len(view.batches)}, of which {len(view.open)} have rows left to send: {names}",
+        f"held     {_held(view.holder, zone)}",
+        *_custody(view.custody, zone),
+        *(f"fault    {fault}" for fault in view.faults),
+    ]
+    return text("\n".join(lines if view.faults else [*lines, "check    no fault was found"]))
+
+
+def _held(holder: Holder | None, zone: ZoneInfo) -> str:
+    if holder is None:
+        return "by nobody"
+    since = local_time(holder.started_ms, zone)
+    return f"by process {holder.pid} ({holder.command}, {holder.user} on {holder.host}) since {since}"
+
+
+def _custody(custody: Custody, zone: ZoneInfo) -> list[str]:
+    said = []
+    if custody.moved_to:
+        said.append(f"moved    to {custody.moved_to}: closed for ever, can be read")
+    if custody.copied_ms is not None:
+        said.append(f"copy     of {local_time(custody.copied_ms, zone)}: can be read, is not sent with")
+    if custody.accepted_ms is not None:
+        said.append(f"accepted {local_time(custody.accepted_ms, zone)}, after it was restored from a copy")
+    return said
+
+
+def ledger_as_json(view: LedgerView) -> dict[str, object]:
+    """The same, times in UTC."""
+    custody = view.custody
+    return {
+        "ledger": {
+            "url": view.url,
+            "id": view.id,
+            "live": view.live,
+            "bytes": view.size_bytes,
+            "version": view.version,
+            "batches": len(view.batches),
+            "open": [batch.name for batch in view.open],
+            "holder": view.holder and {"pid": view.holder.pid, "command": view.holder.command},
+            "copied_at": custody.copied_ms and host.iso(custody.copied_ms),
+            "moved_to": custody.moved_to or None,
+            "accepted_at": custody.accepted_ms and host.iso(custody.accepted_ms),
+            "faults": list(view.faults),
+        }
+    }
 
 
 def providers(installed: Mapping[str, str], settings: Settings) -> str:

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from pathlib import Path
 from typing import NamedTuple
 
 from batchcredit import host
@@ -358,6 +359,16 @@ class Holder:
     started_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class Custody:
+    """Whether this is the ledger to send with. `copied_ms`: it is a copy since then, and not in use;
+    `moved_to`: closed for ever, and where it went; `accepted_ms`: when a copy was last taken into use."""
+
+    copied_ms: int | None
+    moved_to: str
+    accepted_ms: int | None
+
+
 class LedgerReader(ABC):
     """What may be asked at any time, also while another process sends."""
 
@@ -374,6 +385,22 @@ class LedgerReader(ABC):
     @abstractmethod
     def holder(self) -> Holder | None:
         """Who took the ledger last; whether they still hold it, only the lock knows."""
+
+    @abstractmethod
+    def custody(self) -> Custody: ...
+
+    @abstractmethod
+    def version(self) -> int:
+        """Of its tables."""
+
+    @abstractmethod
+    def faults(self) -> Iterator[str]:
+        """What is wrong with the file as such: damaged pages and indexes, rows that refer to nothing."""
+
+    @abstractmethod
+    def back_up(self, path: Path) -> None:
+        """Write a copy, as of this moment, to a free `path`, whole or not at all. It is marked as one: it
+        can be read, and is sent with only once accepted. Raises RefusedError (`out_exists`), StorageError."""
 
     @abstractmethod
     def lane(self, identity: LaneIdentity) -> LaneRecord | None: ...
@@ -439,6 +466,10 @@ class LedgerReader(ABC):
     @abstractmethod
     def sent_span(self, batch: int, lane: int) -> tuple[int, int] | None:
         """When the first and the last of a batch's `sent_rows` of a lane were sent."""
+
+    @abstractmethod
+    def decided(self, batch: int) -> Iterator[ResultRow]:
+        """Rows that stand where they do by a verdict or a withdrawal, in order."""
 
     @abstractmethod
     def audit(self, batch: str = "") -> Iterator[AuditEntry]:
@@ -554,6 +585,16 @@ class Ledger(LedgerReader):
     @abstractmethod
     def resolve(self, batch: int, verdicts: Sequence[Verdict], quiet_ms: int) -> list[Problem]:
         """Write these verdicts, all of them or, where one of them may not be written, none."""
+
+    @abstractmethod
+    def accept(self, note: str) -> int:
+        """Take a copy into use that lags behind what was sent: rows that are not final are in doubt from
+        now on; how many have become so."""
+
+    @abstractmethod
+    def move_to(self, path: Path, note: str) -> None:
+        """Close this ledger for ever and open a copy of it at `path`. Whatever is killed when, no two are in
+        use, and the same call again finishes it."""
 
     @abstractmethod
     def note_audit(self, what: str, batch: str, note: str, known: str = "") -> None:

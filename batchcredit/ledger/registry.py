@@ -1,9 +1,12 @@
 """From a ledger's URL to a ledger."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from batchcredit.errors import RefusedError
 from batchcredit.ledger.base import Ledger, LedgerReader
+
+Note = Callable[[str], None]
 
 _SQLITE = "sqlite:///"
 
@@ -32,15 +35,29 @@ def exists(url: str) -> bool:
     return path.exists() and path.stat().st_size > 0
 
 
-def hold(url: str, command: str) -> Ledger:
-    """Open a ledger for sending or deciding, made new if need be; `command` is told to whoever comes next."""
+def silent(_: str) -> None:
+    """Nobody hears what is noted."""
+
+
+def hold(url: str, command: str, note: Note = silent, *, retired: bool = False) -> Ledger:
+    """Open a ledger for sending or deciding, made new if need be; `command` is told to whoever comes next,
+    and `note` hears what became of an older ledger's file. A copy, and a ledger that was moved, is refused
+    unless `retired`."""
     from batchcredit.ledger.sqlite import SqliteLedger
 
-    return SqliteLedger.hold(sqlite_path(url), command)
+    return SqliteLedger.hold(sqlite_path(url), command, note, retired=retired)
 
 
-def read(url: str) -> LedgerReader:
+def is_held(url: str) -> bool:
+    """Whether somebody has this ledger open for sending now. To be asked before it is opened here."""
+    from batchcredit.ledger.sqlite_file import is_locked
+
+    return exists(url) and is_locked(sqlite_path(url))
+
+
+def read(url: str, note: Note = silent) -> LedgerReader:
     """Open a ledger to ask it something; it must exist."""
+    from batchcredit.ledger.sqlite_file import OlderTablesError
     from batchcredit.ledger.sqlite_reader import SqliteReader
 
     path = sqlite_path(url)
@@ -50,4 +67,8 @@ def read(url: str) -> LedgerReader:
             reason="no_ledger",
             cure="Run a batch first, or name the ledger with --ledger sqlite:///path/ledger.db",
         )
-    return SqliteReader.open(path)
+    try:
+        return SqliteReader.open(path)
+    except OlderTablesError:
+        hold(url, "new tables", note, retired=True).close()
+        return SqliteReader.open(path)

@@ -23,8 +23,16 @@ from batchcredit.ledger.base import (
     Ledger,
     NewBatch,
 )
-from batchcredit.ledger.sqlite_decisions import FINISH, FINISH_LATE, SqliteDecisions
-from batchcredit.ledger.sqlite_file import open_locked, refuse_network, release, storage_errors, transaction
+from batchcredit.ledger.registry import silent
+from batchcredit.ledger.sqlite_custody import SqliteCustody
+from batchcredit.ledger.sqlite_decisions import FINISH, FINISH_LATE
+from batchcredit.ledger.sqlite_file import (
+    open_locked,
+    refuse_network,
+    release,
+    storage_errors,
+    transaction,
+)
 from batchcredit.ledger.sqlite_reader import CREDITED_AT, quoted, same_as
 from batchcredit.transfer import Event, State, shortest, states_allowing
 
@@ -61,7 +69,7 @@ _SET_ASIDE = f"""UPDATE transfer SET state = 'unsent', reason = 'not_picked', me
     AND row NOT IN (SELECT row FROM picked)"""
 
 
-class SqliteLedger(SqliteDecisions, Ledger):
+class SqliteLedger(SqliteCustody, Ledger):
     """Holds the file's lock from `open` to `close`. Used by one thread at a time."""
 
     def __init__(self, connection: apsw.Connection, path: Path, descriptor: int) -> None:
@@ -69,11 +77,13 @@ class SqliteLedger(SqliteDecisions, Ledger):
         self._descriptor = descriptor
 
     @classmethod
-    def hold(cls, path: Path, command: str) -> "SqliteLedger":
+    def hold(
+        cls, path: Path, command: str, note: Callable[[str], None] = silent, *, retired: bool = False
+    ) -> "SqliteLedger":
         """Open for sending or deciding. What a crash left `sending` becomes in doubt; what it left
-        loading goes."""
+        loading goes. A copy, or a ledger that was moved, is refused unless `retired`."""
         refuse_network(path)
-        connection, descriptor = open_locked(path)
+        connection, descriptor = open_locked(path, note, retired=retired)
         try:
             with storage_errors(path):
                 with transaction(connection):

@@ -8,7 +8,6 @@ same lock and it dies with its holder. Closing any descriptor of the file would 
 import contextlib
 import os
 from collections.abc import Callable, Iterator
-from importlib import resources
 from pathlib import Path
 from urllib.parse import quote
 
@@ -16,9 +15,12 @@ import apsw
 
 from batchcredit import host
 from batchcredit.errors import RefusedError, StorageError
-from batchcredit.ledger.audit import FIRST, chained
+from batchcredit.ledger.sqlite_copy import write_copy
+from batchcredit.ledger.sqlite_schema import is_foreign, migrations, needed, take, version_of
 
-APPLICATION_ID = 0x62637264  # "bcrd"
+#: What stands in `meta` of a ledger that is not to be sent with: since when it is a copy (ms), where it went,
+#: where it comes from.
+COPIED, MOVED, ARRIVING = "copied_at", "moved_to", "arriving_from"
 
 _MAGIC = b"SQLite format 3\0"
 
@@ -114,8 +116,12 @@ def _links(path: Path) -> int:
         return path.stat().st_nlink
 
 
-def open_locked(path: Path) -> tuple[apsw.Connection, int]:
-    """The connection that may write, and the descriptor that holds the lock: `release` the latter last."""
+def open_locked(
+    path: Path, note: Callable[[str], None], *, retired: bool = False
+) -> tuple[apsw.Connection, int]:
+    """The connection that may write, and the descriptor that holds the lock: `release` the latter last.
+
+    A copy or a ledger that was moved is refused unless `retired`. `note` hears of new tables."""
     with storage_errors(path):
         _make_folder(path.parent)
         if path.exists() and _inode(path.stat()) in _held_here:
@@ -125,10 +131,20 @@ def open_locked(path: Path) -> tuple[apsw.Connection, int]:
         _lock(descriptor, path)
         refuse_linked(path)
         _refuse_other_file(descriptor, path)
-        return _open_for_writing(path), descriptor
+        return _open_for_writing(path, note, retired=retired), descriptor
     except BaseException:
         release(descriptor)
         raise
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process has the lock. Not to be asked while SQLite has the file open here, see above."""
+    with storage_errors(path):
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            return not host.lock(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def release(descriptor: int) -> None:
@@ -171,7 +187,7 @@ def _refuse_other_file(descriptor: int, path: Path) -> None:
 
 
 def _held(path: Path) -> RefusedError:
-    with contextlib.suppress(StorageError, RefusedError, apsw.Error):
+    with contextlib.suppress(StorageError, RefusedError, OlderTablesError, apsw.Error):
         connection = _open_own_file(path) if _links(path) > 1 else open_reading(path)
         try:
             row = connection.execute("SELECT pid, user, host, command, started_at FROM holder").fetchone()
@@ -201,13 +217,15 @@ def _held_by(path: Path, pid: int, user: str, machine: str, command: str, starte
     )
 
 
-def _open_for_writing(path: Path) -> apsw.Connection:
+def _open_for_writing(path: Path, note: Callable[[str], None], *, retired: bool) -> apsw.Connection:
     with storage_errors(path):
         connection = _connection(path, apsw.SQLITE_OPEN_READWRITE)
         try:
             _check_ours(connection, path)
+            if not retired:
+                refuse_retired(connection, path)
             connection.execute(_WRITING).fetchall()  # or it would stop at the first one that answers
-            _migrate(connection)
+            _bring_up(connection, path, note)
         except BaseException:
             connection.close()
             raise
@@ -231,6 +249,7 @@ def open_reading(path: Path) -> apsw.Connection:
         try:
             _check_ours(connection, path)
             _refuse_unmade(connection, path)
+            _stop_at_older(connection)
             connection.execute(_CACHE)
         except BaseException:
             connection.close()
@@ -240,7 +259,7 @@ def open_reading(path: Path) -> apsw.Connection:
 
 def _refuse_unmade(connection: apsw.Connection, path: Path) -> None:
     """The first holder is about to make the tables, or was killed before."""
-    if connection.pragma("user_version") == 0:
+    if version_of(connection) == 0:
         raise RefusedError(
             f"there is no ledger at {path} yet",
             reason="no_ledger",
@@ -248,46 +267,69 @@ def _refuse_unmade(connection: apsw.Connection, path: Path) -> None:
         )
 
 
+def _stop_at_older(connection: apsw.Connection) -> None:
+    if version_of(connection) < len(migrations()):
+        raise OlderTablesError
+
+
+class OlderTablesError(Exception):
+    """A ledger that an older batchcredit wrote has to be held once before it can be read."""
+
+
 def _check_ours(connection: apsw.Connection, path: Path) -> None:
-    version, tables = connection.pragma("user_version"), connection.execute("SELECT 1 FROM sqlite_schema")
-    if tables.fetchone() and connection.pragma("application_id") != APPLICATION_ID:
+    if is_foreign(connection):
         raise RefusedError(
             f"{path} is a database, but no ledger of batchcredit",
             reason="ledger_foreign",
             cure="Name another file: --ledger sqlite:///path/ledger.db",
         )
-    if version > len(migrations()):
+    if version_of(connection) > len(migrations()):
+        needs = needed(connection)
         raise RefusedError(
-            f"the ledger {path} was written by a newer batchcredit (version {version} of its tables; this "
-            f"one knows {len(migrations())})",
+            f"the ledger {path} was written by batchcredit {needs or 'of a later version'} (version "
+            f"{version_of(connection)} of its tables; this one knows {len(migrations())})",
             reason="ledger_newer",
-            cure="Install the newer batchcredit: pip install --upgrade batchcredit",
+            cure=f"Install that one or a later: pip install 'batchcredit{f'>={needs}' if needs else ''}'",
         )
 
 
-def migrations() -> list[str]:
-    """The numbered steps, in order; a ledger's user_version counts those it has taken."""
-    folder = resources.files("batchcredit.ledger") / "migrations"
-    return [step.read_text() for step in sorted(folder.iterdir(), key=lambda step: step.name)]
+def refuse_retired(connection: apsw.Connection, path: Path) -> None:
+    """A ledger that was moved, or is a copy, may be read, and decides nothing."""
+    if version_of(connection) == 0:
+        return
+    found = connection.execute("SELECT key, value FROM meta").fetchall()
+    marks = {str(key): str(value) for key, value in found}
+    if MOVED in marks:
+        raise RefusedError(
+            f"the ledger {path} is closed for ever: it was moved to {marks[MOVED]}",
+            reason="ledger_moved",
+            cure=f"Use --ledger sqlite:///{marks[MOVED]}; if it is not there, finish the move: batchcredit "
+            f"ledger move {marks[MOVED]}",
+        )
+    if ARRIVING in marks:
+        raise RefusedError(
+            f"the move of the ledger {marks[ARRIVING]} to {path} was not finished",
+            reason="ledger_arriving",
+            cure=f"Finish it: batchcredit ledger move {path} --ledger sqlite:///{marks[ARRIVING]}",
+        )
+    if COPIED in marks:
+        raise RefusedError(
+            f"the ledger {path} is a copy of {host.iso(int(marks[COPIED]))}, and knows nothing of what was "
+            "sent since",
+            reason="ledger_copy",
+            cure="Use the one that it was copied from. Only if that is lost: batchcredit ledger accept",
+        )
 
 
-def _chaining() -> Callable[..., str]:
-    """SQL: audit_hash(...), each call behind the one before it."""
-    before = FIRST
-
-    def audit_hash(*fields: object) -> str:
-        nonlocal before
-        before = chained(before, fields)
-        return before
-
-    return audit_hash
-
-
-def _migrate(connection: apsw.Connection) -> None:
-    steps = migrations()
-    connection.create_scalar_function("audit_hash", _chaining(), deterministic=False)
-    for number in range(int(connection.pragma("user_version")), len(steps)):
+def _bring_up(connection: apsw.Connection, path: Path, note: Callable[[str], None]) -> None:
+    """Take the steps that are missing. What other programs can read is kept beside it, and named."""
+    steps, taken = migrations(), version_of(connection)
+    if 0 < taken < len(steps):
+        stamp = host.iso(host.now_ms()).replace("-", "").replace(":", "").partition(".")[0]
+        kept = path.with_name(f"{path.name}.before-{taken + 1:04}-{stamp}Z")
+        with contextlib.suppress(RefusedError):  # of a second that has seen this before
+            write_copy(connection, kept, {COPIED: str(host.now_ms())})
+        note(f"this version of batchcredit needs new tables in {path}; as it was, it is kept as {kept}")
+    for number in range(taken, len(steps)):
         with transaction(connection):
-            connection.execute(steps[number])
-            connection.execute(f"PRAGMA user_version = {number + 1}")
-            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            take(connection, number + 1, steps[number])

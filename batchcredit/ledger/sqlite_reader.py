@@ -8,10 +8,12 @@ from typing import Any
 
 import apsw
 
+from batchcredit import host
 from batchcredit.ledger.audit import AuditEntry
 from batchcredit.ledger.base import (
     BatchLane,
     BatchRecord,
+    Custody,
     HistoryQuery,
     HistoryRow,
     Holder,
@@ -25,8 +27,13 @@ from batchcredit.ledger.base import (
     SentRow,
     Tally,
 )
-from batchcredit.ledger.sqlite_file import open_reading, storage_errors
+from batchcredit.ledger.sqlite_copy import write_copy
+from batchcredit.ledger.sqlite_file import COPIED, MOVED, open_reading, storage_errors
+from batchcredit.ledger.sqlite_schema import version_of
 from batchcredit.transfer import SPENT, State
+
+#: So many faults of a damaged file are enough.
+_FAULTS_MOST = 20
 
 
 def quoted(states: Iterable[State]) -> str:
@@ -66,6 +73,9 @@ _KNOWN = f"""SELECT t.row, t.provider, t.account, t.amount, t.currency, t.refere
     t.sent_at, t.ended_at, t.duration_ms, t.settled_by,
     {transfer_id("t")}
     {_FROM_ROWS} WHERE t.batch = ?"""
+
+_RESTS_ON_DECISION = f"""{_KNOWN} AND t.row > ? AND t.settled_by IN ('person', 'balance', 'statement')
+    ORDER BY t.row LIMIT 10000"""
 
 _ROWS = _KNOWN + " AND t.row BETWEEN ? AND ? ORDER BY t.row"
 
@@ -167,6 +177,27 @@ class SqliteReader(LedgerReader):
         found = self._all("SELECT pid, user, host, command, started_at FROM holder")
         return Holder(*found[0]) if found else None
 
+    def custody(self) -> Custody:
+        copied, accepted = self._meta(COPIED), self._meta("accepted_at")
+        return Custody(
+            int(copied) if copied else None, self._meta(MOVED), int(accepted) if accepted else None
+        )
+
+    def version(self) -> int:
+        with storage_errors(self._path):
+            return version_of(self._connection)
+
+    def faults(self) -> Iterator[str]:
+        for (said,) in self._all(f"PRAGMA integrity_check({_FAULTS_MOST})"):
+            if said != "ok":
+                yield str(said)
+        for table, row, parent, _ in self._all("PRAGMA foreign_key_check")[:_FAULTS_MOST]:
+            yield f"row {row} of table {table} refers to a row that {parent} does not have"
+
+    def back_up(self, path: Path) -> None:
+        with storage_errors(path):
+            write_copy(self._connection, path, {COPIED: str(host.now_ms())})
+
     def lane(self, identity: LaneIdentity) -> LaneRecord | None:
         where = " WHERE kind = ? AND base_url = ? AND login = ?"
         found = self._all(_LANE + where, identity.kind, identity.base_url, identity.login)
@@ -266,6 +297,12 @@ class SqliteReader(LedgerReader):
             WHERE batch = ? AND lane = ? AND state IN ({quoted(SPENT)})"""
         first, last = self._all(sql, batch, lane)[0]
         return None if first is None else (first, last)
+
+    def decided(self, batch: int) -> Iterator[ResultRow]:
+        last = 0
+        while found := self._all(_RESTS_ON_DECISION, batch, last):
+            last = found[-1][0]
+            yield from map(self._result_row, found)
 
     def audit(self, batch: str = "") -> Iterator[AuditEntry]:
         last = 0

@@ -123,30 +123,30 @@ def ledger_url(how: SendOptions, settings: Settings) -> str:
 def holding_known(how: SendOptions, settings: Settings) -> AbstractContextManager[Ledger]:
     """The ledger for a batch that is in it: one that does not exist is not made, and has none."""
     url = ledger_url(how, settings)
-    registry.read(url).close()
-    return closing(registry.hold(url, how.command))
+    registry.read(url, how.note).close()
+    return closing(registry.hold(url, how.command, how.note))
 
 
 @contextmanager
 def holding(how: SendOptions, settings: Settings, *, live: bool) -> Iterator[Ledger]:
     """The ledger for a file that may be new to it. An unattended live run never makes one by mistake."""
     url = ledger_url(how, settings)
-    if live and how.yes and not how.new_ledger and _is_new(url):
+    if live and how.yes and not how.new_ledger and _is_new(url, how.note):
         raise RefusedError(
             f"the ledger {url} is new; on a wrong machine, user or volume all would be sent again",
             reason="new_ledger",
             cure="name the right one with --ledger, or say that it is the first time with --new-ledger",
         )
-    with closing(registry.hold(url, how.command)) as ledger:
+    with closing(registry.hold(url, how.command, how.note)) as ledger:
         refuse_kind(ledger, live=live)
         yield ledger
 
 
-def _is_new(url: str) -> bool:
+def _is_new(url: str, note: registry.Note) -> bool:
     """Whether no batch was ever enrolled there. Looked up before the ledger would be made."""
     if not registry.exists(url):
         return True
-    with closing(registry.read(url)) as ledger:
+    with closing(registry.read(url, note)) as ledger:
         return ledger.is_live() is None
 
 

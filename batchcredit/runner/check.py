@@ -24,7 +24,7 @@ from batchcredit.writer import refuse_path
 async def check(given: InputOptions, how: SendOptions, settings: Settings, attendant: Attendant) -> Summary:
     """Say what `run` would do with this file, or refuse it as `run` would."""
     known = lanes.profiles(settings, how)
-    with Worksheet() as worksheet, _reading(ledger_url(how, settings)) as ledger:
+    with Worksheet() as worksheet, _reading(ledger_url(how, settings), how.note) as ledger:
         survey = examined(given, known, worksheet, attendant)
         live = lanes.is_live(survey.provider_rows, known, how)
         guard.refuse_other_totals(survey.rows, amounts(survey), how)
@@ -38,9 +38,9 @@ async def check(given: InputOptions, how: SendOptions, settings: Settings, atten
         return checked.summary(plan, compared)
 
 
-def _reading(url: str) -> AbstractContextManager[LedgerReader | None]:
+def _reading(url: str, note: registry.Note) -> AbstractContextManager[LedgerReader | None]:
     """The ledger, if there is one."""
-    return closing(registry.read(url)) if registry.exists(url) else nullcontext()
+    return closing(registry.read(url, note)) if registry.exists(url) else nullcontext()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
+from batchcredit.ledger.registry import Note, silent
 from batchcredit.reader import ReadOptions
 from batchcredit.settings import Rate
 
@@ -23,7 +24,8 @@ class InputOptions:
 @dataclass(frozen=True, slots=True)
 class SendOptions:
     """How it is to be sent. `command` is told to whoever meets our lock; `again` are the flags that name the
-    same settings and ledger in the next command. `plan`: a check writes it, a run keeps to it."""
+    same settings and ledger in the next command; `note` hears of what becomes of the ledger's file. `plan`: a
+    check writes it, a run keeps to it."""
 
     command: str
     out: Path | None = None
@@ -46,4 +48,5 @@ class SendOptions:
     concurrency: int | None = None
     rate: Rate | None = None
     ledger_url: str = ""
+    note: Note = silent
     again: tuple[str, ...] = ()

@@ -34,7 +34,7 @@ class BatchView:
 
 def reading(how: SendOptions, settings: Settings) -> AbstractContextManager[LedgerReader]:
     """The ledger of this command, to be asked and not changed."""
-    return closing(registry.read(ledger_url(how, settings)))
+    return closing(registry.read(ledger_url(how, settings), how.note))
 
 
 def results(name: str, how: SendOptions, settings: Settings) -> Summary:

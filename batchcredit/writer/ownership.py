@@ -90,7 +90,8 @@ def refuse_path(
     if ledger is None:
         raise _refused(path, "a file stands there, and the ledger that wrote it is not there", "out_exists")
     _refuse_foreign(path, batch_name, ledger)
-    if ledger.is_live() is not False:  # a test ledger may forget a batch and begin it again
+    # a test ledger may forget a batch and begin it again
+    if ledger.is_live() is not False and not is_evidence(path, ledger):
         _refuse_ahead(path, batch, ledger)
 
 
@@ -114,6 +115,13 @@ def is_of_batch(path: Path, batch: BatchRecord, ledger: LedgerReader) -> bool:
     except _NoResults:
         return False
     return first is not None and first[0].batch == batch.name and ledger_of(first[0].transfer_id) == ledger.id
+
+
+def is_evidence(path: Path, ledger: LedgerReader) -> bool:
+    """Whether what stands there was written before the ledger was restored from a copy: it may know of rows
+    what the ledger does not, so nothing takes its place."""
+    accepted_ms = ledger.custody().accepted_ms
+    return accepted_ms is not None and path.stat().st_mtime_ns // 1_000_000 <= accepted_ms
 
 
 def ledger_of(transfer_id: str) -> str:

@@ -12,7 +12,7 @@ from polars.io.plugins import register_io_source
 from batchcredit.ledger.base import BatchRecord, LedgerReader
 from batchcredit.writer import table
 from batchcredit.writer.cells import Cells, lost
-from batchcredit.writer.ownership import is_of_batch
+from batchcredit.writer.ownership import is_evidence, is_of_batch
 from batchcredit.writer.target import ending, replace
 
 Progress = Callable[[int], None]
@@ -25,12 +25,17 @@ def write_results(
 ) -> Path:
     """Write the results of a batch to `path`, in the format of its ending; `progress` hears of rows written.
 
-    Returns the name that was written: a second one, where the first is held open or has become another file.
+    Returns the name that was written: a second one, where the first is held open, has become another file,
+    or is older than the ledger's restoration.
     Raises StorageError where the disk refuses, and DefectError where a row is missing or there twice.
     """
     write = _parquet if ending(path) == ".parquet" else _csv_gz if ending(path) == ".csv.gz" else _csv
     chunks = _Chunks(ledger, batch, progress or _silent)
-    return replace(path, lambda file: write(chunks, file), lambda taken: is_of_batch(taken, batch, ledger))
+
+    def may_replace(taken: Path) -> bool:
+        return is_of_batch(taken, batch, ledger) and not is_evidence(taken, ledger)
+
+    return replace(path, lambda file: write(chunks, file), may_replace)
 
 
 def _silent(_: int) -> None:

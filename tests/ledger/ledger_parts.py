@@ -56,6 +56,10 @@ class SqliteHome:
     def hold(self, command: str = "run march.csv") -> Ledger:
         return SqliteLedger.hold(self.path, command)
 
+    def hold_retired(self) -> Ledger:
+        """Held although it may be a copy, or have moved."""
+        return SqliteLedger.hold(self.path, "ledger", retired=True)
+
     def read(self) -> LedgerReader:
         return SqliteReader.open(self.path)
 

@@ -20,7 +20,7 @@ from ledger_parts import SHOP, Row, begin, enrol, refusal, states
 
 from batchcredit import host
 from batchcredit.errors import BatchcreditError, RefusedError, StorageError
-from batchcredit.ledger import registry, sqlite_file
+from batchcredit.ledger import registry, sqlite_file, sqlite_schema
 from batchcredit.ledger.base import Claim, Claimed
 from batchcredit.ledger.sqlite import SqliteLedger
 from batchcredit.ledger.sqlite_reader import SqliteReader
@@ -508,7 +508,7 @@ def test_a_new_file_takes_every_step(path: Path) -> None:
     ledger = hold(path)
     steps = sqlite_file.migrations()
     assert ledger._connection.pragma("user_version") == len(steps) > 0
-    assert ledger._connection.pragma("application_id") == sqlite_file.APPLICATION_ID
+    assert ledger._connection.pragma("application_id") == sqlite_schema.APPLICATION_ID
     ledger_id = ledger.id
     ledger.close()
     again = hold(path)

@@ -34,7 +34,7 @@ PLANS = {
     "hold back": (sqlite_sender._HOLD_BACK, [f"SEARCH transfer USING {ROWID}"]),
     "settle": (sqlite_sender._SETTLE, [f"SEARCH transfer USING {ROWID}"]),
     "candidates": (sqlite_sender._CANDIDATES, [f"{BATCH_ROW} AND row>?)"]),
-    "of account": (sqlite_sender._OF_ACCOUNT, ["INDEX transfer_content (account_key=?"]),
+    "of account": (sqlite_reader._OF_ACCOUNT, ["INDEX transfer_content (account_key=?"]),
     "rows": (sqlite_reader._ROWS, [f"{BATCH_ROW} AND row>? AND row<?)", "SEARCH bl USING PRIMARY KEY"]),
     "tallies": (sqlite_reader._TALLIES, [f"{BATCH_ROW})"]),
     "same content": (sqlite_reader._MATCH_CONTENT, [f"SEARCH o USING {ACCOUNT}"]),

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import polars as pl
 
-from batchcredit.ledger.base import BatchRecord, LedgerReader, ResultRow
+from batchcredit.ledger.base import BatchRecord, Custody, LedgerReader, ResultRow
 from batchcredit.transfer import State
 from batchcredit.writer import pack
 
@@ -76,6 +76,7 @@ class MemoryLedger:
     id: str = "ledgerone"
     url: str = "sqlite:///one.db"
     live: bool | None = True
+    accepted_ms: int | None = None
     named: list[BatchRecord] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -90,6 +91,9 @@ class MemoryLedger:
 
     def batches(self, name: str = "") -> list[BatchRecord]:
         return [batch for batch in self.named if batch.name.startswith(name)]
+
+    def custody(self) -> Custody:
+        return Custody(None, "", self.accepted_ms)
 
     def is_live(self) -> bool | None:
         return self.live

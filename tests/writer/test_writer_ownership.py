@@ -4,6 +4,7 @@ import errno
 import gzip
 import json
 import os
+import time
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -155,6 +156,23 @@ def test_a_credit_that_the_ledger_does_not_know_refuses_it(tmp_path: Path, end: 
     write_results(as_reader(MemoryLedger([credited(1)])), batch, path)
     ledger = MemoryLedger([result_row(1, attempts=1, state=State.UNSENT)])
     assert refused(path, as_reader(ledger), batch) == "results_ahead"
+
+
+@pytest.mark.parametrize("end", ENDINGS)
+def test_a_ledger_restored_from_a_copy_keeps_what_its_predecessor_wrote(tmp_path: Path, end: str) -> None:
+    """The file may know what the restored ledger does not: it stays, and the new one stands beside it.
+    What is written after that by another copy is ahead once more."""
+    path, batch = tmp_path / f"out.{end}", batch_of(1)
+    write_results(as_reader(MemoryLedger([credited(1)])), batch, path)
+    before, written_ms = path.read_bytes(), path.stat().st_mtime_ns // 1_000_000
+    restored = MemoryLedger([result_row(1, state=State.IN_DOUBT)], accepted_ms=written_ms + 1)
+    claim(path, as_reader(restored), batch)
+    for _ in range(2):
+        assert write_results(as_reader(restored), batch, path).name == f"out (2).{end}"
+        time.sleep(0.01)
+    assert path.read_bytes() == before
+    os.utime(path, ns=(0, (written_ms + 2) * 1_000_000))
+    assert refused(path, as_reader(restored), batch) == "results_ahead"
 
 
 def test_a_verdict_that_was_taken_back_is_not_ahead(tmp_path: Path) -> None:

@@ -1,0 +1,110 @@
+"""The ledger as a file: how it stands, a copy of it, a copy taken into use, and a move to another place."""
+
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from batchcredit.errors import DefectError, RefusedError
+from batchcredit.ledger import registry
+from batchcredit.ledger.base import BatchRecord, Custody, Holder, Ledger, LedgerReader
+from batchcredit.runner.batch import ledger_url
+from batchcredit.runner.options import SendOptions
+from batchcredit.runner.records import reading
+from batchcredit.runner.summary import Speed, summarise
+from batchcredit.runner.trail import broken
+from batchcredit.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerView:
+    """What a ledger is and how it stands. `holder`: who has it open for sending now; `faults`: sentences on
+    what is wrong with it."""
+
+    url: str
+    id: str
+    live: bool | None
+    size_bytes: int
+    version: int
+    custody: Custody
+    batches: Sequence[BatchRecord]
+    holder: Holder | None
+    faults: Sequence[str]
+
+    @property
+    def open(self) -> list[BatchRecord]:
+        """Batches of which something is left to send."""
+        return [batch for batch in self.batches if batch.finished_ms is None and batch.closed_ms is None]
+
+
+def look(how: SendOptions, settings: Settings) -> LedgerView:
+    """How the ledger stands, checked from end to end."""
+    url = ledger_url(how, settings)
+    held = registry.is_held(url)  # before it is opened here
+    with reading(how, settings) as ledger:
+        faults = [*ledger.faults(), *_unconserved(ledger), *broken(ledger)]
+        return LedgerView(
+            url=url,
+            id=ledger.id,
+            live=ledger.is_live(),
+            size_bytes=registry.sqlite_path(url).stat().st_size,
+            version=ledger.version(),
+            custody=ledger.custody(),
+            batches=ledger.batches(),
+            holder=ledger.holder() if held else None,
+            faults=faults,
+        )
+
+
+def _unconserved(ledger: LedgerReader) -> list[str]:
+    said = []
+    for batch in ledger.batches():
+        try:
+            summarise(ledger, batch, None, Speed())
+        except DefectError as error:
+            said.append(str(error))
+    return said
+
+
+def back_up(path: Path, how: SendOptions, settings: Settings) -> Path:
+    """Write a copy of the ledger to a free place, also while another process sends."""
+    place = path.absolute()
+    with reading(how, settings) as ledger:
+        ledger.back_up(place)
+    return place
+
+
+def accept(
+    note: str, said_id: str, how: SendOptions, settings: Settings, confirm: Callable[[Ledger], bool]
+) -> int:
+    """Take a copy into use: what is not final is in doubt from now on; how many rows. `confirm` asks; where
+    nobody is asked, `said_id` has to be the ledger's id."""
+    with _retired(how, settings) as ledger:
+        if how.yes and said_id != ledger.id:
+            raise RefusedError(
+                f"with --yes the ledger has to be named: the id of {ledger.url} is {ledger.id}",
+                reason="usage",
+                cure=f"batchcredit ledger accept --yes --id {ledger.id}, if that is the one",
+            )
+        if not how.yes and not confirm(ledger):
+            raise RefusedError("not agreed to: nothing was changed", reason="not_approved")
+        return ledger.accept(note)
+
+
+def move(
+    path: Path, note: str, how: SendOptions, settings: Settings, confirm: Callable[[Ledger, Path], bool]
+) -> Path:
+    """Close the ledger for ever, and open a copy of it at `path`. `confirm` asks."""
+    place = path.absolute()
+    with _retired(how, settings) as ledger:
+        if not how.yes and not confirm(ledger, place):
+            raise RefusedError("not agreed to: nothing was changed", reason="not_approved")
+        ledger.move_to(place, note)
+    return place
+
+
+def _retired(how: SendOptions, settings: Settings) -> "closing[Ledger]":
+    """The ledger, also where it is a copy or has begun to move; one that does not exist is not made."""
+    url = ledger_url(how, settings)
+    registry.read(url, how.note).close()
+    return closing(registry.hold(url, how.command, how.note, retired=True))
