@@ -495,6 +495,21 @@ class LedgerReader(ABC):
     def spent_by_account(self, lane: int, account_key: str, currency: str, since_ms: int) -> Decimal:
         """What one account of a lane has got since then, sending and in doubt included."""
 
+    @abstractmethod
+    def has_credited(self, lane: int, but: int) -> bool:
+        """Whether a batch other than `but` has credited a row through this lane."""
+
+    @abstractmethod
+    def largest_credited(
+        self, lane: int, currency: str, account_keys: Sequence[str], but: int
+    ) -> list[float | None]:
+        """The largest amount that other batches than `but` ever credited to each of these accounts, in their
+        order; None where there is none. About: it is fit to be compared, and no money."""
+
+    @abstractmethod
+    def ever_credited(self, lane: int, account_keys: Sequence[str], but: int) -> set[str]:
+        """Those of these accounts that other batches than `but` ever credited, in any currency."""
+
 
 class Ledger(LedgerReader):
     """A ledger held for sending or deciding: one holder at a time."""

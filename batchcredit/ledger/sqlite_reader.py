@@ -137,6 +137,16 @@ def _decimal_sum() -> tuple[list[Decimal], Callable[..., None], Callable[[list[D
 _OF_ACCOUNT = f"""SELECT amount FROM transfer WHERE lane = ? AND account_key = ? AND currency = ?
     AND sent_at >= ? AND state IN ({quoted(SPENT)})"""
 
+#: What other batches have credited through a lane. The accounts come as one array, so that a million of them
+#: are looked up without a call for each.
+_CREDITED = "FROM transfer WHERE lane = ?1 AND batch <> ?2 AND state = 'credited'"
+
+_LARGEST = f"""SELECT (SELECT max(CAST(amount AS REAL)) {_CREDITED} AND account_key = k.value
+    AND currency = ?4) FROM carray(?3) k"""
+
+_EVER = f"""SELECT k.value FROM carray(?3) k
+    WHERE EXISTS (SELECT 1 {_CREDITED} AND account_key = k.value)"""
+
 
 class SqliteReader(LedgerReader):
     """Reads a ledger file; opened by `SqliteReader.open`."""
@@ -338,6 +348,22 @@ class SqliteReader(LedgerReader):
     def spent_by_account(self, lane: int, account_key: str, currency: str, since_ms: int) -> Decimal:
         found = self._all(_OF_ACCOUNT, lane, account_key, currency, since_ms)
         return sum((Decimal(amount) for (amount,) in found), Decimal(0))
+
+    def has_credited(self, lane: int, but: int) -> bool:
+        return bool(self._all(f"SELECT 1 {_CREDITED} LIMIT 1", lane, but))
+
+    def largest_credited(
+        self, lane: int, currency: str, account_keys: Sequence[str], but: int
+    ) -> list[float | None]:
+        if not account_keys:
+            return []
+        found = self._all(_LARGEST, lane, but, apsw.carray(tuple(account_keys)), currency)
+        return [amount for (amount,) in found]
+
+    def ever_credited(self, lane: int, account_keys: Sequence[str], but: int) -> set[str]:
+        if not account_keys:
+            return set()
+        return {key for (key,) in self._all(_EVER, lane, but, apsw.carray(tuple(account_keys)))}
 
 
 _AUDIT = """SELECT id, at, user, host, what, batch, row, transfer_id, was, settled_by, note, known, hash

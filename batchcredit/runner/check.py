@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, AsyncExitStack, closing, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from batchcredit.ledger import registry
 from batchcredit.ledger.base import LaneRecord, LedgerReader, RowKey
@@ -35,7 +35,7 @@ async def check(given: InputOptions, how: SendOptions, settings: Settings, atten
             subject = subject_of(given, survey, how, known, plan.mode)
             write_plan(how.plan, given.path, subject, plan.batch, compared.needed)
             attendant.note(f"plan written: {how.plan}")
-        return checked.summary(plan, compared)
+        return replace(checked.summary(plan, compared), warnings=plan.warnings)
 
 
 def _reading(url: str, note: registry.Note) -> AbstractContextManager[LedgerReader | None]:

@@ -14,6 +14,7 @@ from batchcredit.runner import correction, guard, lanes, overlap
 from batchcredit.runner.desk import Desk, Needed
 from batchcredit.runner.enrolment import Target, row_keys
 from batchcredit.runner.options import InputOptions, SendOptions
+from batchcredit.runner.unusual import Unusual
 
 
 class Comparison:
@@ -39,7 +40,8 @@ class Comparison:
             name: way.lane.id if way.lane else -number for number, (name, way) in enumerate(found.items(), 1)
         }
         since = overlap.window(desk.settings.repeat_window_ms)
-        keys = self._changed(row_keys(worksheet, self._ids))
+        self._unusual = Unusual(ledger, target.batch.id if target.batch else 0)
+        keys = self._unusual.watch(self._changed(row_keys(worksheet, self._ids)))
         self._overlap = overlap.survey_overlap(ledger, keys, target.batch, since)
         self._refuse(given)
         rows, caps = self._cap_rows(worksheet), desk.settings.caps
@@ -84,7 +86,8 @@ class Comparison:
             notes.append(f"{found.repeats.rows} repeats are left out: {found.repeats}")
         elif found.repeats.rows and self._how.allow_repeat:
             notes.append(f"{found.repeats.rows} rows are sent once more: {found.repeats}")
-        return (*notes, *overlap.waiting_note(found))
+        totals = by_currency(self.needed)
+        return (*notes, *overlap.waiting_note(found), *self._unusual.warnings(totals))
 
     @property
     def credited_before(self) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from batchcredit import host
@@ -61,7 +61,8 @@ class Dispatch:
             stop = Stop(self.desk.attendant.warn)
             with host.on_stop_signals(stop):  # from here on the end is written down, whatever comes
                 batch = order.enrol({name: record.id for name, record in records.items()})
-                return await self._send(batch, opened, order.results, stop)
+                summary = await self._send(batch, opened, order.results, stop)
+                return replace(summary, warnings=order.warnings)
 
     def _accepted(self, order: Order) -> dict[str, LaneRecord]:
         desk = self.desk

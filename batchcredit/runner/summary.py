@@ -36,7 +36,8 @@ class Speed:
 @dataclass(frozen=True, slots=True)
 class Summary:
     """How a batch stands now. `reasons` counts rows that are not credited; `next` is a command or None.
-    `to_fix` is the list of rows to correct that this command wrote, `mend` the command that takes it."""
+    `to_fix` is the list of rows to correct that this command wrote, `mend` the command that takes it.
+    `warnings` are those of the plan."""
 
     batch: str
     rows: int
@@ -48,6 +49,7 @@ class Summary:
     next: tuple[str, ...] | None
     to_fix: Path | None = None
     mend: tuple[str, ...] | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def held_up(self) -> int:
@@ -64,7 +66,7 @@ class Summary:
         return 1 if self.counts.get("rejected") or self.counts.get("invalid") else 0
 
     def as_json(self) -> dict[str, Any]:
-        """The keys of the contract, amounts as exact text; `to_fix` where there is such a list."""
+        """The keys of the contract, amounts as exact text; `to_fix` and `warnings` where there are such."""
         speed, amounts = self.speed, self.amounts
         return {
             "schema": 1,
@@ -80,6 +82,7 @@ class Summary:
             "exit_code": self.exit_code,
             "next": list(self.next) if self.next else None,
             **({"to_fix": str(self.to_fix)} if self.to_fix else {}),
+            **({"warnings": list(self.warnings)} if self.warnings else {}),
         }
 
 
