@@ -1,17 +1,20 @@
 """results, show, resolve, cancel: what the ledger knows, and a person's word on it."""
 
 import json
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from batchcredit.cli.flags import Common, Guarding, Note, Out, Sandbox, Sending, Yes, send_options
 from batchcredit.cli.session import console_of, end, put, settings_of, without_batch
+from batchcredit.errors import RefusedError
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
-    from batchcredit.ledger.base import ResultRow
+    from batchcredit.runner.verdicts import Decided
 
 _COMMON = Common()
 
@@ -50,37 +53,52 @@ def resolve(
     batch: str,
     /,
     *,
-    row: int,
-    verdict: Annotated[Literal["credited", "not-credited", "in-doubt"], Parameter(name="--as")],
-    note: Note,
+    row: int | None = None,
+    rows: Annotated[str, Parameter(help="Several rows: 3,8-12.")] = "",
+    path: Annotated[
+        Path | None, Parameter(name="--from", help="The list of rows in doubt, with verdicts filled in.")
+    ] = None,
+    verdict: Annotated[Literal["credited", "not-credited", "in-doubt"] | None, Parameter(name="--as")] = None,
+    note: Note = "",
     account: Annotated[str | None, Parameter(help="The row's account, said again.")] = None,
     reference: Annotated[str | None, Parameter(help="The row's reference, said again.")] = None,
+    expect_total: Annotated[
+        tuple[str, ...], Parameter(negative=(), help="CUR=AMOUNT: what these rows have to sum up to.")
+    ] = (),
     yes: Yes = False,
     sandbox: Sandbox = False,
     common: Common = _COMMON,
 ) -> int:
-    """Write your verdict on a row in doubt, or take one back with --as in-doubt."""
-    from batchcredit.runner import records
+    """Write your verdict on rows in doubt, or take it back with --as in-doubt: all of it, or nothing."""
+    from batchcredit.runner import verdicts
 
-    console = console_of(common)
-    said = records.Said(batch, row, verdict, note, account, reference)
-    how = send_options(f"resolve {batch}", common, Guarding(sandbox=sandbox), Sending(yes=yes))
-    settings = settings_of(common)
-    summary = records.resolve(
-        said, how, settings, lambda row, verdict: _confirm_verdict(row, verdict, settings.timezone)
+    numbers = rows if row is None else str(row)
+    if sum((row is not None, bool(rows), path is not None)) != 1:
+        raise _usage("name the rows in one way: --row, --rows or --from")
+    if path is None and not (verdict and note):
+        raise _usage("--row and --rows need --as and --note")
+    if path is not None and verdict:
+        raise _usage("with --from the verdicts stand in the file: no --as")
+    said = verdicts.Said(batch, numbers, verdict or "", note, path, account, reference)
+    guarding = Guarding(sandbox=sandbox, expect_total=expect_total)
+    how = send_options(f"resolve {batch}", common, guarding, Sending(yes=yes))
+    console, settings = console_of(common), settings_of(common)
+    number, summary = verdicts.resolve(
+        said, how, settings, lambda decided: _confirm_verdicts(decided, settings.timezone)
     )
-    console.note(f"row {row} is resolved as {verdict}")
+    console.note(f"{number} {'row is' if number == 1 else 'rows are'} resolved")
     return end(summary, common, console, code=0)
 
 
-def _confirm_verdict(row: "ResultRow", verdict: str, zone: "ZoneInfo") -> bool:
-    from batchcredit.console.base import agreed, local_time
+def _confirm_verdicts(decided: "Sequence[Decided]", zone: "ZoneInfo") -> bool:
+    from batchcredit.console import tables
+    from batchcredit.console.base import agreed
 
-    sent = local_time(row.sent_ms, zone) or "never"
-    return agreed(
-        f"Row {row.row}: account {row.account}, {row.amount} {row.currency}, last sent {sent}. "
-        f"Resolve it as {verdict}?"
-    )
+    return agreed(tables.decided(decided, zone))
+
+
+def _usage(problem: str) -> RefusedError:
+    return RefusedError(problem, reason="usage", cure="batchcredit resolve --help")
 
 
 def cancel(

@@ -1,6 +1,7 @@
 """Data for stdout: what `show`, `providers` and `sandbox` answer, as tables or as JSON."""
 
 import io
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from zoneinfo import ZoneInfo
 
@@ -14,12 +15,13 @@ from batchcredit.ledger.audit import AuditEntry
 from batchcredit.ledger.base import BatchLane, BatchRecord, Custody, HistoryRow, Holder, ResultRow
 from batchcredit.runner.custody import LedgerView
 from batchcredit.runner.history import HistoryView
-from batchcredit.runner.records import BatchView
+from batchcredit.runner.records import SHOWN, BatchView
 from batchcredit.runner.summary import Summary
 from batchcredit.runner.trail import TrailView
+from batchcredit.runner.verdicts import Decided, totals
 from batchcredit.sandbox.process import SandboxAddress
 from batchcredit.settings import Settings
-from batchcredit.transfer import STATUS, STATUSES
+from batchcredit.transfer import STATUS, STATUSES, shortest
 
 #: More than any cell that is to be read; an invalid one may be as long as its file.
 _LONGEST = 400
@@ -146,6 +148,24 @@ def history_as_json(view: HistoryView) -> dict[str, object]:
 def _past_as_json(row: HistoryRow) -> dict[str, object]:
     said = row._asdict()
     return {"time": host.iso(said.pop("at_ms")), "status": STATUS[said.pop("state")], **said}
+
+
+def decided(rows: Sequence[Decided], zone: ZoneInfo) -> str:
+    """What a person is asked about verdicts: how many, how much, and the first of them."""
+    sums = ", ".join(f"{shortest(amount)} {currency}" for currency, amount in sorted(totals(rows).items()))
+    lines = [_decided(each, zone) for each in rows[:SHOWN]]
+    more = [f"... and {len(rows) - SHOWN} more"] if len(rows) > SHOWN else []
+    counts = Counter(each.verdict.verdict for each in rows)
+    said = ", ".join(f"{number} {verdict}" for verdict, number in counts.items())
+    return "\n".join([*lines, *more, f"Resolve {len(rows)} rows over {sums} ({said})?"])
+
+
+def _decided(each: Decided, zone: ZoneInfo) -> str:
+    row, sent = each.row, local_time(each.row.sent_ms, zone) or "never"
+    return visible(
+        f"Row {row.row}: account {row.account}, {row.amount} {row.currency}, last sent {sent}: "
+        f"{each.verdict.verdict}"
+    )
 
 
 def trail(view: TrailView, zone: ZoneInfo) -> str:

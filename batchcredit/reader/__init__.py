@@ -12,12 +12,14 @@ from batchcredit.reader.rules import ProfileRules, ReadOptions
 from batchcredit.reader.survey import Example, ProblemCount, Survey, Total, Twin, Twins
 from batchcredit.reader.text_table import text_table
 from batchcredit.reader.validate import Chunk
+from batchcredit.reader.verdicts import FilledIn, filled_in
 from batchcredit.reader.worksheet import Worksheet
 
 __all__ = [
     "PROBLEMS",
     "Chunk",
     "Example",
+    "FilledIn",
     "Problem",
     "ProblemCount",
     "ProfileRules",
@@ -29,6 +31,7 @@ __all__ = [
     "Worksheet",
     "cure_of",
     "examine",
+    "filled_in",
     "invalid_path",
     "text_table",
     "write_invalid",

@@ -1,4 +1,4 @@
-"""What the ledger knows, and a person's word on it: results, show, resolve, cancel."""
+"""What the ledger knows, and a person's word on it: results, show, cancel."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, closing
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from batchcredit.errors import RefusedError
 from batchcredit.ledger import registry
-from batchcredit.ledger.base import BatchLane, BatchRecord, LedgerReader, ResultRow, Verdict
+from batchcredit.ledger.base import BatchLane, BatchRecord, LedgerReader, ResultRow
 from batchcredit.runner.batch import find_batch, holding_known, ledger_url
 from batchcredit.runner.lists import to_reverse, to_reverse_path, with_to_fix
 from batchcredit.runner.options import SendOptions
@@ -64,39 +64,8 @@ def show_all(how: SendOptions, settings: Settings) -> list[tuple[BatchRecord, Su
         return [(batch, summarise(ledger, batch, Path(batch.results), Speed(), how.again)) for batch in found]
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What a person says of one row. `account` and `reference` name it once more, where nobody is asked."""
-
-    batch: str
-    row: int
-    verdict: str
-    note: str
-    account: str | None = None
-    reference: str | None = None
-
-
-def resolve(
-    said: Said, how: SendOptions, settings: Settings, confirm: Callable[[ResultRow, str], bool]
-) -> Summary:
-    """Write a person's verdict on a row in doubt, or take one back. `confirm` shows the row and asks."""
-    with holding_known(how, settings) as ledger:
-        batch = find_batch(ledger, said.batch)
-        row = _row(ledger, batch, said.row)
-        _refuse_unnamed(row, said, how)
-        if not how.yes and not confirm(row, said.verdict):
-            raise RefusedError("not agreed to: nothing was changed", reason="not_approved")
-        problems = ledger.resolve(batch.id, [Verdict(said.row, said.verdict, said.note)], settings.quiet_ms)
-        for row_number, why in problems:
-            raise RefusedError(
-                f"row {row_number} of {batch.name}: {why}",
-                reason="verdict",
-                cure=f"batchcredit show {batch.name}",
-            )
-        return summarise(ledger, batch, None, Speed(), how.again)
-
-
-def _row(ledger: LedgerReader, batch: BatchRecord, number: int) -> ResultRow:
+def row_of(ledger: LedgerReader, batch: BatchRecord, number: int) -> ResultRow:
+    """One row of a batch, by its number. Raises RefusedError (`no_row`)."""
     found = ledger.rows(batch.id, number, number)
     if not found:
         raise RefusedError(
@@ -105,26 +74,6 @@ def _row(ledger: LedgerReader, batch: BatchRecord, number: int) -> ResultRow:
             cure=f"batchcredit show {batch.name}",
         )
     return found[0]
-
-
-def _refuse_unnamed(row: ResultRow, said: Said, how: SendOptions) -> None:
-    """A row number is easily mistyped: where nobody is asked, the account or the reference says it again."""
-    if how.yes and said.account is None and said.reference is None:
-        raise RefusedError(
-            "with --yes the row has to be named twice",
-            reason="usage",
-            cure="add --account or --reference of the row",
-        )
-    for name, given, is_ in (
-        ("account", said.account, row.account),
-        ("reference", said.reference, row.reference),
-    ):
-        if given is not None and given != (is_ or ""):
-            raise RefusedError(
-                f"row {row.row} has the {name} {is_!r}, not {given!r}",
-                reason="other_row",
-                cure="check the row number",
-            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +102,7 @@ def cancel(
         listed = to_reverse_path(batch, how)
         what = f"row {row}" if row else "all rows that are not sent or were rejected"
         if row is not None:
-            found = _row(ledger, batch, row)
+            found = row_of(ledger, batch, row)
             what += f" ({STATUS[found.state]}: account {found.account}, {found.amount} {found.currency})"
         if not how.yes and not confirm(f"{what} of batch {batch.name}"):
             raise RefusedError("not agreed to: nothing was changed", reason="not_approved")
