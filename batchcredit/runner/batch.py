@@ -227,7 +227,7 @@ def _order(
     compared = Comparison(dispatch.ledger, dispatch.desk, given, survey, worksheet, target)
     for change in target.changes[:20]:
         dispatch.desk.attendant.note(f"corrected {change}")
-    results = results_place(given, target, dispatch.desk.how)
+    results = results_place(given, target, dispatch.desk.how, survey.rows)
     enrolment = Enrolment(dispatch, given, survey, worksheet, target, results)
     return Order(
         name=target.name,

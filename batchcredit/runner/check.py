@@ -62,7 +62,7 @@ class Check:
             async with AsyncExitStack() as stack:
                 opened = await self.desk.opened(self._lanes(needed), stack)
                 balances = await self.desk.probed(opened, needed, self._keys)
-        results = results_place(self.given, target, self.desk.how)
+        results = results_place(self.given, target, self.desk.how, self.survey.rows)
         refuse_path(results, self.given.path, target.name, target.batch, self.ledger)
         note = self._ledger_note()
         resumed, warnings = target.batch is not None, compared.warnings

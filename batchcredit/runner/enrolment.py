@@ -13,7 +13,7 @@ from batchcredit.reader import Chunk, Survey, Worksheet
 from batchcredit.runner import correction
 from batchcredit.runner.options import InputOptions, SendOptions
 from batchcredit.transfer import BATCH_NAME, State
-from batchcredit.writer import pack, results_path
+from batchcredit.writer import pack, refuse_rows, results_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +54,14 @@ def batch_name(given: InputOptions, content: bytes) -> str:
     return name
 
 
-def results_place(given: InputOptions, target: Target, how: SendOptions) -> Path:
-    """Where this file's results go: a known batch's stay where they are, unless --out names another place."""
+def results_place(given: InputOptions, target: Target, how: SendOptions, rows: int) -> Path:
+    """Where this file's results go: a known batch's stay where they are, unless --out names another place.
+    Refused where so many rows have no room in a file of that format."""
     if target.batch and not how.out:
         return Path(target.batch.results)
-    return results_path(given.path, target.name, how.out, sandbox=how.sandbox)
+    place = results_path(given.path, target.name, how.out, sandbox=how.sandbox)
+    refuse_rows(place, rows)
+    return place
 
 
 def find_exact(ledger: LedgerReader, name: str) -> BatchRecord | None:

@@ -8,7 +8,7 @@ from batchcredit.writer.person_files import list_path
 from batchcredit.writer.results import write_results
 from batchcredit.writer.seal import by_value, seal
 from batchcredit.writer.table import COLUMNS, pack, unpack
-from batchcredit.writer.target import results_path
+from batchcredit.writer.target import refuse_rows, results_path
 from batchcredit.writer.to_fix import TO_FIX_COLUMNS, Advice, write_to_fix
 from batchcredit.writer.to_reverse import TO_REVERSE_COLUMNS, write_to_reverse
 
@@ -27,6 +27,7 @@ __all__ = [
     "owner_path",
     "pack",
     "refuse_path",
+    "refuse_rows",
     "release_path",
     "results_path",
     "seal",

@@ -11,6 +11,7 @@ from batchcredit.providers.base import Client
 from batchcredit.transfer import shortest
 from batchcredit.writer.table import csv_text
 from batchcredit.writer.target import ending, replace
+from batchcredit.writer.xlsx import write_xlsx
 
 #: `client_balance`, because `balance` is what ClickSend itself calls the amount of a transfer.
 CLIENT_COLUMNS = ("provider", "account", "account_name", "currency", "client_balance", "amount")
@@ -27,7 +28,7 @@ def write_clients(profile: str, clients: Iterable[Client], path: Path) -> Path:
         schema=dict.fromkeys(CLIENT_COLUMNS, pl.String()),
         orient="row",
     )
-    write = {".csv": _csv, ".csv.gz": _csv_gz, ".parquet": _parquet}[ending(path)]
+    write = {".csv": _csv, ".csv.gz": _csv_gz, ".parquet": _parquet, ".xlsx": _xlsx}[ending(path)]
     return replace(path, lambda file: write(frame, file), lambda _: False)
 
 
@@ -43,6 +44,10 @@ def _csv(frame: pl.DataFrame, file: BinaryIO) -> None:
 def _csv_gz(frame: pl.DataFrame, file: BinaryIO) -> None:
     with gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0) as zipped:
         _csv(frame, cast(BinaryIO, zipped))
+
+
+def _xlsx(frame: pl.DataFrame, file: BinaryIO) -> None:
+    write_xlsx([frame], file)
 
 
 def _parquet(frame: pl.DataFrame, file: BinaryIO) -> None:

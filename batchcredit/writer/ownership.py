@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO, NamedTuple, cast
 
 import polars as pl
@@ -21,8 +22,9 @@ from batchcredit import host
 from batchcredit.errors import RefusedError
 from batchcredit.ledger.base import BatchRecord, LedgerReader, ResultRow
 from batchcredit.transfer import HIDDEN, State, looks_like_results
+from batchcredit.workbook import Workbook, WorkbookFaultError
 from batchcredit.writer.csv_records import UNREADABLE, is_regular, records
-from batchcredit.writer.target import ending, is_taken, linked, part_of
+from batchcredit.writer.target import ending, is_taken, linked, part_of, refuse_rows
 
 _CHUNK_ROWS = 10_000
 _OWNER_BYTES = 4096
@@ -85,6 +87,8 @@ def refuse_path(
     ending(path)
     _refuse_input(path, input_path)
     _refuse_unwritable(path)
+    if batch is not None:
+        refuse_rows(path, batch.rows)
     if not is_taken(path):
         return
     if ledger is None:
@@ -111,7 +115,7 @@ def owner_path(path: Path) -> Path:
 def is_of_batch(path: Path, batch: BatchRecord, ledger: LedgerReader) -> bool:
     """Whether what stands at `path` begins like results of this batch by this ledger."""
     try:
-        first = next(_lines(path), None)
+        first = next(_lines(path, most_rows=1), None)
     except _NoResults:
         return False
     return first is not None and first[0].batch == batch.name and ledger_of(first[0].transfer_id) == ledger.id
@@ -157,8 +161,7 @@ def _refuse_unwritable(path: Path) -> None:
 
 def _refuse_foreign(path: Path, batch_name: str, ledger: LedgerReader) -> None:
     try:
-        chunks = iter(_lines(path))
-        first = next(chunks, None)
+        first = next(_lines(path, most_rows=1), None)
     except _NoResults as error:
         raise _refused(path, f"another file stands there ({error})", "out_exists") from None
     if not first:
@@ -218,12 +221,18 @@ class _NoResults(Exception):  # noqa: N818  it ends a question, it is no error o
     """What stands there can't be read as a results file."""
 
 
-def _lines(path: Path) -> Iterator[Sequence[_Line]]:
-    """A results file's rows in chunks. Raises _NoResults as soon as it is none."""
+def _lines(path: Path, most_rows: int = 0) -> Iterator[Sequence[_Line]]:
+    """A results file's rows in chunks. Raises _NoResults as soon as it is none. With `most_rows`, at least
+    these: a spreadsheet is unpacked before its first row is read."""
     if not is_regular(path):
         raise _NoResults("it is no regular file")
     try:
-        yield from _parquet_lines(path) if ending(path) == ".parquet" else _csv_lines(path)
+        if ending(path) == ".xlsx":
+            yield from _xlsx_lines(path, most_rows)
+        else:
+            yield from _parquet_lines(path) if ending(path) == ".parquet" else _csv_lines(path)
+    except WorkbookFaultError as fault:
+        raise _NoResults(fault.problem) from None
     except _UNREADABLE as error:
         raise _NoResults(f"it can not be read as results: {type(error).__name__}") from None
 
@@ -257,6 +266,14 @@ def _parquet_lines(path: Path) -> Iterator[Sequence[_Line]]:
     while (frame := scan.slice(begin, _CHUNK_ROWS).collect()).height:
         yield [_line(*cells) for cells in frame.iter_rows()]
         begin += frame.height
+
+
+def _xlsx_lines(path: Path, most_rows: int) -> Iterator[Sequence[_Line]]:
+    with TemporaryDirectory(prefix="batchcredit-") as folder:
+        book = Workbook(path, Path(folder), most_rows=most_rows)
+        _refuse_other_columns(book.names)
+        for piece in book.pieces():
+            yield [_line(*cells) for cells in piece.cells.select(_READ).iter_rows()]
 
 
 def _line(row: Any, status: Any, attempts: Any, settled_by: Any, transfer_id: Any, batch: Any) -> _Line:

@@ -14,6 +14,7 @@ from batchcredit.writer import table
 from batchcredit.writer.cells import Cells, lost
 from batchcredit.writer.ownership import is_evidence, is_of_batch
 from batchcredit.writer.target import ending, replace
+from batchcredit.writer.xlsx import write_xlsx
 
 Progress = Callable[[int], None]
 
@@ -29,7 +30,7 @@ def write_results(
     or is older than the ledger's restoration.
     Raises StorageError where the disk refuses, and DefectError where a row is missing or there twice.
     """
-    write = _parquet if ending(path) == ".parquet" else _csv_gz if ending(path) == ".csv.gz" else _csv
+    write = {".csv": _csv, ".csv.gz": _csv_gz, ".parquet": _parquet, ".xlsx": write_xlsx}[ending(path)]
     chunks = _Chunks(ledger, batch, progress or _silent)
 
     def may_replace(taken: Path) -> bool:

@@ -16,7 +16,9 @@ from typing import BinaryIO
 from batchcredit import host
 from batchcredit.errors import RefusedError, StorageError
 
-ENDINGS = (".csv.gz", ".csv", ".parquet")
+ENDINGS = (".csv.gz", ".csv", ".parquet", ".xlsx")
+#: Of the lines that a sheet has, one is the header.
+_MOST_SHEET_ROWS = (1 << 20) - 1
 _PART = ".part"
 _OTHER_NAMES = 99
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -24,7 +26,7 @@ _HELD = (errno.EPERM, errno.EACCES, errno.EBUSY, errno.ETXTBSY)
 
 
 def ending(path: Path) -> str:
-    """`.csv`, `.csv.gz` or `.parquet`: the format. Raises RefusedError for any other."""
+    """`.csv`, `.csv.gz`, `.parquet` or `.xlsx`: the format. Raises RefusedError for any other."""
     found = next((known for known in ENDINGS if path.name.lower().endswith(known)), None)
     if found is None:
         raise RefusedError(
@@ -41,7 +43,18 @@ def results_path(input_path: Path, batch_name: str, out: Path | None, *, sandbox
         ending(out)
         return out.absolute()
     prefix = "sandbox-" if sandbox else ""
-    return input_path.absolute().parent / f"{prefix}{batch_name}.results{ending(input_path)}"
+    of_input = ".xlsx" if input_path.suffix.lower() == ".xlsm" else ending(input_path)
+    return input_path.absolute().parent / f"{prefix}{batch_name}.results{of_input}"
+
+
+def refuse_rows(path: Path, rows: int) -> None:
+    """Raises RefusedError where a file of this format can't hold so many rows."""
+    if ending(path) == ".xlsx" and rows > _MOST_SHEET_ROWS:
+        raise RefusedError(
+            f"{path}: {rows:,} rows; a sheet holds {_MOST_SHEET_ROWS:,} and the header",
+            reason="out_rows",
+            cure="name a file that ends in .csv, .csv.gz or .parquet with --out",
+        )
 
 
 def disk_error(path: Path, error: OSError) -> StorageError:

@@ -134,7 +134,7 @@ def test_a_folder_that_cannot_be_written(shop: CommandLine, sandbox: Sandbox) ->
         ("./sub/../batch.csv", "out_is_input"),
         ("diary.csv", "out_exists"),
         ("empty.csv", "out_exists"),
-        ("results.xlsx", "out_format"),
+        ("results.ods", "out_format"),
         ("results", "out_format"),
         ("missing/results.csv", "out_unwritable"),
     ],

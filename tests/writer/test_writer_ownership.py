@@ -21,7 +21,7 @@ from batchcredit.ledger.base import BatchRecord, LedgerReader
 from batchcredit.transfer import State
 from batchcredit.writer import claim_path, ledger_of, owner_path, release_path, write_results
 
-ENDINGS = ["csv", "csv.gz", "parquet"]
+ENDINGS = ["csv", "csv.gz", "parquet", "xlsx"]
 NAME = batch_of(1).name
 
 
