@@ -103,6 +103,33 @@ def input_options(path: Path, reading: Reading) -> "InputOptions":
     return InputOptions(path, read, reading.batch, reading.skip_invalid, reading.allow_duplicates)
 
 
+def returned_options(path: Path, reading: Reading) -> "InputOptions":
+    """What a person says of a file that comes back, checked: it names its batch and its rows itself."""
+    if reading.batch or reading.skip_invalid:
+        raise _usage("--batch and --skip-invalid are for new files: this one names its batch and its rows")
+    return input_options(path, reading)
+
+
+def only_flags(texts: tuple[str, ...]) -> tuple[frozenset[str], frozenset[str]]:
+    """What --only says, checked: statuses and profiles."""
+    named: dict[str, set[str]] = {"status": set(), "provider": set()}
+    key = ""
+    for part in ",".join(texts).split(",") if texts else ():
+        name, sign, value = part.strip().rpartition("=")
+        key = name if sign else key
+        if key not in named or not value or (key == "status" and value not in _PICKED_STATUSES):
+            raise _usage(
+                f"--only {part}: it is written --only status=STATUS or --only provider=NAME, STATUS being "
+                f"{', '.join(_PICKED_STATUSES)}"
+            )
+        named[key].add(value)
+    return frozenset(named["status"]), frozenset(named["provider"])
+
+
+#: The statuses of rows that may be sent, or sent once they are corrected.
+_PICKED_STATUSES = ("not_sent", "rejected", "invalid")
+
+
 def send_options(
     command: str,
     common: Common,

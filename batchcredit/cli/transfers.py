@@ -13,10 +13,13 @@ from batchcredit.cli.flags import (
     Sending,
     guarding_again,
     input_options,
+    only_flags,
     reading_again,
+    returned_options,
     send_options,
 )
 from batchcredit.cli.session import console_of, end, in_loop, put, settings_of
+from batchcredit.errors import RefusedError
 
 _READING, _GUARDING, _SENDING, _COMMON = Reading(), Guarding(), Sending(), Common()
 
@@ -68,22 +71,55 @@ def check(
 
 
 def resume(
-    batch: str = "",
+    batch: Annotated[str, Parameter(help="A batch, or a results or to-fix file.")] = "",
     /,
     *,
     include: Annotated[
         Literal["rejected"] | None, Parameter(help="Also send rows that were refused.")
     ] = None,
+    only: Annotated[
+        tuple[str, ...],
+        Parameter(negative=(), help="status=not_sent or provider=NAME: send only such rows."),
+    ] = (),
+    reading: Reading = _READING,
     guarding: Guarding = _GUARDING,
     sending: Sending = _SENDING,
     common: Common = _COMMON,
 ) -> int:
-    """Go on with a batch: send what was provably not credited. Without a name, the newest unfinished one."""
+    """Go on with a batch: send what was provably not credited. Without a name, the newest unfinished one.
+
+    A results or to-fix file picks the rows, and may correct them.
+    """
     from batchcredit.runner import batch as batches
+    from batchcredit.runner import returning
 
     console, settings = console_of(common), settings_of(common)
+    statuses, providers = only_flags(only)
     how = send_options(f"resume {batch}", common, guarding, sending, rejected=include == "rejected")
-    summary = in_loop(lambda: batches.resume(batch, how, settings, console))
+    how = replace(how, only_statuses=statuses, only_providers=providers)
+    file = _file_of(batch)
+    if file is None:
+        _refuse_reading(reading)
+        summary = in_loop(lambda: batches.resume(batch, how, settings, console))
+    else:
+        given = returned_options(file, reading)
+        summary = in_loop(lambda: returning.resume_file(given, how, settings, console))
     if not common.json:
         put(summary.results)
     return end(summary, common, console)
+
+
+def _file_of(name: str) -> Path | None:
+    """The file that is meant, where it is not the name of a batch."""
+    path = Path(name)
+    known = name.lower().endswith((".csv", ".csv.gz", ".parquet", ".xlsx"))
+    return path if name and (known or path.is_file()) else None
+
+
+def _refuse_reading(reading: Reading) -> None:
+    if reading != _READING:
+        raise RefusedError(
+            "these flags say how a file is understood, and none is given",
+            reason="usage",
+            cure="batchcredit resume --help",
+        )

@@ -1,6 +1,6 @@
 """One pass over a batch file: everything that can be known of it before any of it is enrolled."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import polars as pl
@@ -9,7 +9,7 @@ from batchcredit.reader.identity import Identity, canonical
 from batchcredit.reader.overlap import overlapped
 from batchcredit.reader.rules import ProfileRules, ReadOptions
 from batchcredit.reader.survey import Survey, Twins
-from batchcredit.reader.table import refused
+from batchcredit.reader.table import Table, refused
 from batchcredit.reader.tally import Tally
 from batchcredit.reader.twins import find_twins
 from batchcredit.reader.validate import Chunk
@@ -28,8 +28,28 @@ def examine(
     Raises RefusedError where the file as a whole can not be a batch: no such file, another format, a broken
     record, a missing column, no data row, a total line. Invalid rows and duplicates are counted, not raised.
     """
-    source = worksheet.open(path, options, profiles)
-    tally = Tally(profiles)
+    worksheet.open(path, options, profiles)
+    return _examined(worksheet, None, progress)
+
+
+def examine_table(
+    table: Table,
+    options: ReadOptions,
+    profiles: Mapping[str, ProfileRules],
+    worksheet: Worksheet,
+    among: Collection[int] | None = None,
+) -> Survey:
+    """The same of rows that come from elsewhere than a batch file; of the rows that repeat each other, those
+    with one of `among` in the pair, where that is given."""
+    worksheet.take(table, options, profiles)
+    return _examined(worksheet, among, None)
+
+
+def _examined(
+    worksheet: Worksheet, among: Collection[int] | None, progress: Callable[[int], None] | None
+) -> Survey:
+    source = worksheet.source
+    path, tally = source.path, Tally(source.profiles)
     identity = Identity(worksheet.folder)
     with storing("sort the rows in the temporary folder"):
         for chunk, lines in overlapped(map(_with_lines, source.chunks())):
@@ -40,7 +60,7 @@ def examine(
         _refuse_no_rows(path, tally)
         _refuse_total_line(path, tally)
         content = identity.digest()
-        duplicates, references = _twins(worksheet, tally, identity)
+        duplicates, references = _twins(worksheet, tally, identity, among)
     return Survey(
         rows=tally.rows,
         valid=tally.valid,
@@ -57,14 +77,16 @@ def _with_lines(chunk: Chunk) -> tuple[Chunk, pl.DataFrame]:
     return chunk, canonical(chunk.rows)
 
 
-def _twins(worksheet: Worksheet, tally: Tally, identity: Identity) -> tuple[Twins, Twins]:
+def _twins(
+    worksheet: Worksheet, tally: Tally, identity: Identity, among: Collection[int] | None
+) -> tuple[Twins, Twins]:
     """Sorting for the identity has shown equal rows side by side, but not all kinds of them.
 
     A row with and one without a reference, or two spellings of one account, stand far apart: then, and where
     something was seen, all rows are compared once more, by what makes them equal.
     """
     apart = identity.bare and (identity.named or tally.respelled)
-    return find_twins(worksheet) if apart or identity.repeats else (Twins(), Twins())
+    return find_twins(worksheet, among) if apart or identity.repeats else (Twins(), Twins())
 
 
 def _refuse_no_rows(path: Path, tally: Tally) -> None:

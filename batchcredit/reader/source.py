@@ -24,7 +24,8 @@ _WORKBOOKS = (".xlsx", ".xlsm")
 
 
 class Source:
-    """An open batch file. `copy` is what is read, where a private copy stands for the file that is named."""
+    """An open batch file. `copy` is what is read, where a private copy stands for the file that is named;
+    `table` is read instead of any file, where rows come from elsewhere."""
 
     def __init__(
         self,
@@ -32,10 +33,11 @@ class Source:
         options: ReadOptions,
         profiles: Mapping[str, ProfileRules],
         copy: Path | None = None,
+        table: Table | None = None,
     ) -> None:
         check_options(options, profiles)
         self.path, self.profiles = path, profiles
-        self.table = _open_table(path, copy or path, options.sheet)
+        self.table = table or _open_table(path, copy or path, options.sheet)
         _refuse_results(self.table)
         self.header: Header = understand(path, self.table.schema, options, profiles)
         _check_dtypes(self.table, self.header)

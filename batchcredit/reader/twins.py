@@ -4,7 +4,7 @@ Rows are compared by two 64-bit hashes of what makes them equal: that two of a b
 chance is less likely than 1e-20, and would refuse a batch, not pay one.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import polars as pl
@@ -20,8 +20,9 @@ _CONTENT = ("provider", "account_key", "amount", "currency")
 _SEEDS = (0x5EED, 0xF00D)
 
 
-def find_twins(worksheet: Worksheet) -> tuple[Twins, Twins]:
-    """Rows that repeat an earlier one: its content, not told apart by references; and its reference."""
+def find_twins(worksheet: Worksheet, among: Collection[int] | None = None) -> tuple[Twins, Twins]:
+    """Rows that repeat an earlier one: its content, not told apart by references; and its reference. Only
+    pairs in which one of the rows `among` is, where that is given."""
     contents = SpillSort(worksheet.folder / "contents", "hash", in_order=False)
     references = SpillSort(worksheet.folder / "references", "hash", in_order=False)
     for hashed in overlapped(map(_hashed, worksheet.chunks())):
@@ -29,8 +30,8 @@ def find_twins(worksheet: Worksheet) -> tuple[Twins, Twins]:
         contents.add(valid.select("hash", "check", "row", told=pl.when("named").then("told")))
         references.add(named.select("row", hash="told", check="told_check"))
     return (
-        _shown(worksheet, *_collected(map(_equal_contents, contents.pieces()))),
-        _shown(worksheet, *_collected(map(_equal_references, references.pieces()))),
+        _shown(worksheet, *_collected(map(_equal_contents, contents.pieces()), among)),
+        _shown(worksheet, *_collected(map(_equal_references, references.pieces()), among)),
     )
 
 
@@ -67,10 +68,14 @@ def _equal_references(piece: pl.DataFrame) -> pl.DataFrame:
     return many.select("row", first_row=row.min().over("hash", "check")).filter(pl.col("first_row") < row)
 
 
-def _collected(found: Iterable[pl.DataFrame]) -> tuple[int, pl.DataFrame]:
+def _collected(found: Iterable[pl.DataFrame], among: Collection[int] | None) -> tuple[int, pl.DataFrame]:
     """How many, and the first few of them."""
     count, first = 0, pl.DataFrame(schema={"row": pl.UInt32, "first_row": pl.UInt32})
-    for piece in found:
+    wanted = None if among is None else pl.Series(sorted(among), dtype=pl.UInt32)
+    for pairs in found:
+        piece = pairs
+        if wanted is not None:
+            piece = pairs.filter(pl.col("row").is_in(wanted) | pl.col("first_row").is_in(wanted))
         count += piece.height
         first = pl.concat([first, piece.bottom_k(SHOWN, by="row")]).bottom_k(SHOWN, by="row")
     return count, first.sort("row")

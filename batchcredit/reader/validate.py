@@ -17,7 +17,7 @@ from batchcredit.reader.flaws import FLAWS
 from batchcredit.reader.header import Header
 from batchcredit.reader.rules import ProfileRules, ReadOptions
 from batchcredit.reader.table import Block
-from batchcredit.transfer import KNOWN_COLUMNS
+from batchcredit.transfer import INPUT_COLUMNS, KNOWN_COLUMNS
 
 _UNFOLDED = r"[^\x00-@\[-\x7f]"  # capitals, and whatever is not ASCII
 _VALUE = pl.Decimal(38, 18)  # 12 digits before the point, and more after it than any provider takes
@@ -56,6 +56,11 @@ class Validator:
             rows = self._with_problems(rows, block.cells)
         cells = _named(block.cells, self._header.carried)
         return Chunk(block.first_row, self._final(rows), cells)
+
+    def meant(self, block: Block) -> pl.DataFrame:
+        """The five cells of each row as they stand (`INPUT_COLUMNS`), and what flags and profiles make of
+        provider, amount and currency (`name`, `number`, `code`), whether the row is valid or not."""
+        return self._read(block).select(*INPUT_COLUMNS, "name", "number", "code")
 
     def _read(self, block: Block) -> pl.DataFrame:
         """Our cells as they stand, what is meant by them, and whether the row is sound."""

@@ -4,6 +4,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,7 +14,7 @@ import polars as pl
 from batchcredit.errors import StorageError
 from batchcredit.reader.rules import ProfileRules, ReadOptions
 from batchcredit.reader.source import Source, check_readable
-from batchcredit.reader.table import refused
+from batchcredit.reader.table import Block, Table, refused
 from batchcredit.reader.validate import Chunk
 
 
@@ -48,6 +49,13 @@ class Worksheet:
         self._source = Source(path, options, profiles, self.copy(path))
         return self._source
 
+    def take(self, table: Table, options: ReadOptions, profiles: Mapping[str, ProfileRules]) -> Source:
+        """Copies rows that come from elsewhere than a batch file, and opens the copy."""
+        with storing("copy the rows to the temporary folder"):
+            kept = _KeptTable(table, self.folder)
+        self._source = Source(table.path, options, profiles, table=kept)
+        return self._source
+
     def copy(self, path: Path) -> Path:
         """A private copy of `path`. Raises RefusedError for what can't be read, or changes meanwhile."""
         check_readable(path)
@@ -78,6 +86,22 @@ class Worksheet:
     def chunks(self) -> Iterator[Chunk]:
         """The examined rows again, in order."""
         return self.source.chunks()
+
+
+class _KeptTable(Table):
+    """`table` as it is now, block by block in `folder`."""
+
+    def __init__(self, table: Table, folder: Path) -> None:
+        self.path, self.schema, self.notes = table.path, table.schema, table.notes
+        self._blocks: list[tuple[Path, Block]] = []
+        for number, block in enumerate(table.blocks()):
+            place = folder / f"block-{number}.arrow"
+            block.cells.write_ipc(place)
+            self._blocks.append((place, replace(block, cells=block.cells.clear())))
+
+    def blocks(self) -> Iterator[Block]:
+        for place, block in self._blocks:
+            yield replace(block, cells=pl.read_ipc(place))
 
 
 def _version(path: Path) -> tuple[int, int, int]:

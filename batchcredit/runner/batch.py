@@ -9,11 +9,11 @@ from pathlib import Path
 from batchcredit import host
 from batchcredit.errors import RefusedError, StorageError
 from batchcredit.ledger import registry
-from batchcredit.ledger.base import BatchRecord, Ledger, LedgerReader, NewBatch
+from batchcredit.ledger.base import BatchRecord, Ledger, LedgerReader, NewBatch, refuse_closed
 from batchcredit.reader import Survey, Worksheet, examine, invalid_path, write_invalid
 from batchcredit.runner import guard, lanes
 from batchcredit.runner.attendant import Attendant
-from batchcredit.runner.comparison import Comparison, remainder
+from batchcredit.runner.comparison import Comparison, left_rows, picked_by_flags, remainder
 from batchcredit.runner.desk import Desk
 from batchcredit.runner.dispatch import Dispatch, Order, finish
 from batchcredit.runner.enrolment import (
@@ -23,13 +23,13 @@ from batchcredit.runner.enrolment import (
     forget_rehearsal,
     identify,
     results_place,
-    row_keys,
 )
 from batchcredit.runner.options import InputOptions, SendOptions
+from batchcredit.runner.picked import Picked
 from batchcredit.runner.plan_file import read_plan, subject_of
 from batchcredit.runner.summary import Speed, Summary
 from batchcredit.settings import Profile, Settings
-from batchcredit.writer import claim_path
+from batchcredit.writer import Vetted, claim_path
 
 
 async def run(given: InputOptions, how: SendOptions, settings: Settings, attendant: Attendant) -> Summary:
@@ -44,7 +44,7 @@ async def run(given: InputOptions, how: SendOptions, settings: Settings, attenda
         if checked:
             subject = subject_of(given, survey, how, known, desk.mode)
             checked.refuse_other(subject, settings.repeat_window_ms)
-        _refuse_blind(amounts(survey), how, settings, live=live)
+        refuse_blind(amounts(survey), how, settings, live=live)
         guard.refuse_other_totals(survey.rows, amounts(survey), how)
         with holding(how, settings, live=live) as ledger:
             target = identify(ledger, given, survey, worksheet, settings.repeat_window_ms)
@@ -52,7 +52,7 @@ async def run(given: InputOptions, how: SendOptions, settings: Settings, attenda
                 target = forget_rehearsal(ledger, target)
             dispatch = Dispatch(desk, ledger)
             if target.batch and not target.changes:
-                return await _go_on(dispatch, target.batch, given.path)
+                return await go_on(dispatch, target.batch, given.path)
             return await dispatch.send(_order(dispatch, given, survey, worksheet, target))
 
 
@@ -64,10 +64,11 @@ async def resume(name: str, how: SendOptions, settings: Settings, attendant: Att
         batch = find_batch(ledger, name) if name else _newest_unfinished(ledger)
         names = [lane.profile for lane in ledger.batch_lanes(batch.id)]
         live = lanes.is_live(names, known, how)
-        _refuse_blind(batch.totals, how, settings, live=live)
+        refuse_blind(batch.totals, how, settings, live=live)
         refuse_kind(ledger, live=live)
         guard.refuse_other_totals(batch.rows, batch.totals, how)
-        return await _go_on(Dispatch(Desk(settings, how, attendant, known, live), ledger), batch, None)
+        dispatch = Dispatch(Desk(settings, how, attendant, known, live), ledger)
+        return await go_on(dispatch, batch, None, picked_by_flags(ledger, batch, how))
 
 
 def examined(
@@ -100,7 +101,7 @@ def amounts(survey: Survey) -> dict[str, Decimal]:
     return {currency: total.amount for currency, total in survey.currency_totals.items()}
 
 
-def _refuse_blind(currencies: Iterable[str], how: SendOptions, settings: Settings, *, live: bool) -> None:
+def refuse_blind(currencies: Iterable[str], how: SendOptions, settings: Settings, *, live: bool) -> None:
     """Unattended money needs a bound that a person has set, in each currency."""
     caps = settings.caps
     bounds = (caps.transfer, caps.account_day, caps.batch, caps.day, how.expect_totals)
@@ -179,7 +180,7 @@ def find_batch(ledger: LedgerReader, name: str) -> BatchRecord:
 
 def _newest_unfinished(ledger: LedgerReader) -> BatchRecord:
     for batch in ledger.batches():
-        if batch.finished_ms is None:
+        if batch.finished_ms is None and batch.closed_ms is None:
             return batch
     raise RefusedError(
         f"no batch in {ledger.url} has rows left to send",
@@ -188,14 +189,22 @@ def _newest_unfinished(ledger: LedgerReader) -> BatchRecord:
     )
 
 
-async def _go_on(dispatch: Dispatch, batch: BatchRecord, input_path: Path | None) -> Summary:
-    """Send what is left of a batch that the ledger has; with nothing left, no provider is needed."""
+async def go_on(
+    dispatch: Dispatch,
+    batch: BatchRecord,
+    input_path: Path | None,
+    only: Picked | None = None,
+    vetted: Vetted | None = None,
+) -> Summary:
+    """Send what is left of a batch that the ledger has; with nothing left, no provider is needed. `only`: the
+    rows that may go. `vetted`: a file that was read before, whose place the results may take."""
+    refuse_closed(batch)
     ledger, how = dispatch.ledger, dispatch.desk.how
     results = how.out.absolute() if how.out else Path(batch.results)
-    if not ledger.left(batch.id, rejected=how.rejected):
-        claim_path(results, input_path, batch.name, batch, ledger)
-        return finish(ledger, batch, results, Speed(), dispatch.desk)
-    left = remainder(ledger, dispatch.desk, batch)
+    if next(left_rows(ledger, batch, how, only), None) is None:
+        claim_path(results, input_path, batch.name, batch, ledger, vetted=vetted)
+        return finish(ledger, batch, results, Speed(), dispatch.desk, vetted)
+    left = remainder(ledger, dispatch.desk, batch, only)
     order = Order(
         name=batch.name,
         batch=batch,
@@ -204,8 +213,10 @@ async def _go_on(dispatch: Dispatch, batch: BatchRecord, input_path: Path | None
         needed=left.needed,
         waiting=left.waiting,
         warnings=left.warnings,
-        keys=lambda _: ledger.left_keys(batch.id, rejected=how.rejected),
+        keys=lambda _: left_rows(ledger, batch, how, only),
         enrol=lambda ids: _taken_up(ledger, batch, ids, results),
+        only=only,
+        vetted=vetted,
     )
     return await dispatch.send(order)
 
@@ -224,6 +235,8 @@ def _order(
 ) -> Order:
     """What an examined file asks for, or a refusal."""
     batch = target.batch
+    if batch:
+        refuse_closed(batch)
     compared = Comparison(dispatch.ledger, dispatch.desk, given, survey, worksheet, target)
     for change in target.changes[:20]:
         dispatch.desk.attendant.note(f"corrected {change}")
@@ -237,7 +250,7 @@ def _order(
         needed=compared.needed,
         waiting=compared.waiting,
         warnings=compared.warnings,
-        keys=lambda ids: row_keys(worksheet, ids),
+        keys=lambda ids: compared.keys(worksheet, ids),
         enrol=enrolment.correct if batch else enrolment.enrol,
     )
 
@@ -276,7 +289,8 @@ class Enrolment:
         for profile, lane in ids.items():
             ledger.change_lane(batch.id, profile, lane)
         lanes_now = {lane.profile: lane.lane.id for lane in ledger.batch_lanes(batch.id)}
-        ledger.correct(batch.id, self.survey.content, enrol_chunks(self.worksheet, lanes_now))
+        rows = None if self.target.only is None else self.target.changed
+        ledger.correct(batch.id, self.survey.content, enrol_chunks(self.worksheet, lanes_now), rows)
         ledger.place_results(batch.id, str(self.results))
         corrected = find_exact(ledger, batch.name)
         assert corrected is not None

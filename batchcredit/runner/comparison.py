@@ -3,7 +3,7 @@
 Only reads, so that `check` and `run` come to the same answer.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import chain
@@ -14,6 +14,7 @@ from batchcredit.runner import correction, guard, lanes, overlap
 from batchcredit.runner.desk import Desk, Needed
 from batchcredit.runner.enrolment import Target, row_keys
 from batchcredit.runner.options import InputOptions, SendOptions
+from batchcredit.runner.picked import Picked
 from batchcredit.runner.unusual import Unusual
 
 
@@ -51,21 +52,28 @@ class Comparison:
         """All rows of a new batch; of a correction those that it changes, which nobody has approved yet."""
         if self._target.batch is None:
             return iter(keys)
-        changed = {change.row for change in self._target.changes}
+        changed = self._target.changed
         return (key for key in keys if key.row in changed)
+
+    def _kept(self) -> Iterator[RowKey]:
+        """What else is left to send of a batch that is corrected."""
+        target = self._target
+        if target.batch is None:
+            return iter(())
+        changed = target.changed
+        left = left_rows(self._ledger, target.batch, self._how, target.only)
+        return (key for key in left if key.row not in changed)
+
+    def keys(self, worksheet: Worksheet, ids: Mapping[str, int]) -> Iterator[RowKey]:
+        """The rows that would be sent, given the lane of each profile."""
+        return chain(self._changed(row_keys(worksheet, ids)), self._kept())
 
     def _cap_rows(self, worksheet: Worksheet) -> Iterator[guard.CapRow]:
         """The rows that would be sent: what was credited before counts as spent already."""
         if self._target.batch is None:
             rows = guard.rows_of_file(worksheet, self._ids)
             return (row for row in rows if not self._overlap.is_left_out(row.number, self._how))
-        changed = {change.row for change in self._target.changes}
-        kept = (
-            key
-            for key in self._ledger.left_keys(self._target.batch.id, rejected=False)
-            if key.row not in changed
-        )
-        return guard.rows_left(chain(self._changed(row_keys(worksheet, self._ids)), kept))
+        return guard.rows_left(self.keys(worksheet, self._ids))
 
     def _refuse(self, given: InputOptions) -> None:
         overlap.refuse_clashes(self._overlap)
@@ -109,7 +117,7 @@ class Comparison:
     def needed(self) -> Needed:
         """What is to be sent, by profile and currency."""
         if self._target.batch:
-            return _needed_after(self._ledger, self._target.batch, self._target.changes)
+            return _needed_after(self._kept(), self._target.changes)
         found = self._overlap
         needed: dict[str, dict[str, Total]] = {}
         for (profile, currency), total in self._survey.totals.items():
@@ -127,28 +135,73 @@ class Remainder:
     warnings: tuple[str, ...]
 
 
-def remainder(ledger: LedgerReader, desk: Desk, batch: BatchRecord) -> Remainder:
+def left_rows(
+    ledger: LedgerReader, batch: BatchRecord, how: SendOptions, only: Picked | None = None
+) -> Iterator[RowKey]:
+    """The rows of a batch that a run would send, of those that are picked."""
+    keys = ledger.left_keys(batch.id, rejected=how.rejected)
+    return keys if only is None else (key for key in keys if key.row in only)
+
+
+def picked_by_flags(ledger: LedgerReader, batch: BatchRecord, how: SendOptions) -> Picked | None:
+    """The rows that --only leaves of those that a run would send; None where it names none."""
+    if not (how.only_statuses or how.only_providers):
+        return None
+    not_sent = Picked(batch.rows, (key.row for key in ledger.left_keys(batch.id, rejected=False)))
+    return Picked(
+        batch.rows,
+        (
+            key.row
+            for key in ledger.left_keys(batch.id, rejected=how.rejected)
+            if is_asked_for("not_sent" if key.row in not_sent else "rejected", key.provider, how)
+        ),
+    )
+
+
+def is_asked_for(status: str, provider: str, how: SendOptions) -> bool:
+    """Whether --only leaves a row of this status and profile."""
+    by_status = not how.only_statuses or status in how.only_statuses
+    return by_status and (not how.only_providers or provider in how.only_providers)
+
+
+def remainder(ledger: LedgerReader, desk: Desk, batch: BatchRecord, only: Picked | None = None) -> Remainder:
     """What a run would send of this batch now; refused where repeats or limits stand against it."""
-    rejected = desk.how.rejected
     since = overlap.window(desk.settings.repeat_window_ms, batch.repeats_allowed_ms)
-    found = overlap.survey_overlap(ledger, ledger.left_keys(batch.id, rejected=rejected), batch, since)
+    found = overlap.survey_overlap(ledger, left_rows(ledger, batch, desk.how, only), batch, since)
     overlap.refuse_repeats(found, desk.how)
-    needed = _left(ledger, batch, found, desk.how)
-    keys = ledger.left_keys(batch.id, rejected=rejected)
+    needed = _left(ledger, batch, found, desk.how, only)
+    keys = left_rows(ledger, batch, desk.how, only)
     rows = guard.rows_left(key for key in keys if not found.is_left_out(key.row, desk.how))
     guard.refuse_over_caps(by_currency(needed), rows, desk.settings.caps, ledger, batch)
     return Remainder(needed, found.waiting.profiles, overlap.waiting_note(found))
 
 
-def _left(ledger: LedgerReader, batch: BatchRecord, found: overlap.Overlap, how: SendOptions) -> Needed:
+def _left(
+    ledger: LedgerReader, batch: BatchRecord, found: overlap.Overlap, how: SendOptions, only: Picked | None
+) -> Needed:
     """What is left of a batch, less what will be recognised, waits or is left out."""
-    needed: dict[str, dict[str, Total]] = {}
-    for part in ledger.left(batch.id, rejected=how.rejected):
-        needed.setdefault(part.profile, {})[part.currency] = Total(part.rows, part.amount)
+    if only is None:
+        needed: dict[str, dict[str, Total]] = {}
+        for part in ledger.left(batch.id, rejected=how.rejected):
+            needed.setdefault(part.profile, {})[part.currency] = Total(part.rows, part.amount)
+    else:
+        needed = _summed(left_rows(ledger, batch, how, only))
     for kind in found.left_out(how):
         for (profile, currency), less in kind.amounts.items():
             needed[profile][currency] -= less
     return needed
+
+
+def _summed(keys: Iterable[RowKey]) -> dict[str, dict[str, Total]]:
+    needed: dict[str, dict[str, Total]] = {}
+    for key in keys:
+        _add(needed, key.provider, key.currency, key.amount)
+    return needed
+
+
+def _add(needed: dict[str, dict[str, Total]], profile: str, currency: str, amount: str) -> None:
+    so_far = needed.setdefault(profile, {}).get(currency, Total())
+    needed[profile][currency] = so_far + Total(1, Decimal(amount))
 
 
 def by_currency(needed: Needed) -> dict[str, Decimal]:
@@ -160,19 +213,10 @@ def by_currency(needed: Needed) -> dict[str, Decimal]:
     return sums
 
 
-def _needed_after(ledger: LedgerReader, batch: BatchRecord, changes: Sequence[correction.Change]) -> Needed:
+def _needed_after(kept: Iterable[RowKey], changes: Sequence[correction.Change]) -> Needed:
     """What is left of a batch once its corrections are in."""
-    needed: dict[str, dict[str, Total]] = {}
-
-    def add(profile: str, currency: str, total: Total) -> None:
-        so_far = needed.setdefault(profile, {}).get(currency, Total())
-        needed[profile][currency] = so_far + total
-
-    for part in ledger.left(batch.id, rejected=False):
-        add(part.profile, part.currency, Total(part.rows, part.amount))
+    needed = _summed(kept)
     for change in changes:
-        if change.was_left:
-            add(change.was[0], change.was[3], Total(-1, -Decimal(change.was[2])))
         if change.is_valid:
-            add(change.now[0], change.now[3], Total(1, Decimal(change.now[2])))
+            _add(needed, change.now[0], change.now[3], change.now[2])
     return needed

@@ -12,15 +12,18 @@ from batchcredit.ledger.base import BatchRecord, LaneRecord, Ledger, LedgerReade
 from batchcredit.runner import lanes
 from batchcredit.runner.desk import Desk, Keys, Needed, ledger_note
 from batchcredit.runner.lists import with_to_fix
+from batchcredit.runner.picked import Picked
 from batchcredit.runner.sending import Sending, Stop, one_error
 from batchcredit.runner.summary import Speed, Summary, summarise
-from batchcredit.writer import claim_path, release_path, write_results
+from batchcredit.writer import Vetted, claim_path, release_path, write_results
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
     """What is to be sent. `waiting` are the profiles with rows that are open elsewhere: they are not sent
-    now, but told why. `enrol` makes or changes the batch once a person has agreed."""
+    now, but told why. `enrol` makes or changes the batch once a person has agreed. `only`: the rows that may
+    go, where others stay. `vetted`: a file that was read before, whose place the results may take. `former`:
+    the ledger from which the batch is adopted."""
 
     name: str
     batch: BatchRecord | None
@@ -31,6 +34,9 @@ class Order:
     warnings: tuple[str, ...]
     keys: Keys
     enrol: Callable[[Mapping[str, int]], BatchRecord]
+    only: Picked | None = None
+    vetted: Vetted | None = None
+    former: str = ""
 
     def rows(self, profile: str) -> int:
         """How many rows are to be sent through a profile."""
@@ -48,7 +54,8 @@ class Dispatch:
         """Ask, send what is left, and write the results. Refused or not agreed to: nothing is kept."""
         if self.desk.checked:
             self.desk.checked.refuse_more(order.needed)
-        claim_path(order.results, order.input_path, order.name, order.batch, self.ledger)
+        place = (order.results, order.input_path, order.name, order.batch, self.ledger)
+        claim_path(*place, vetted=order.vetted, former=order.former)
         async with AsyncExitStack() as stack:
             try:
                 records = self._accepted(order)
@@ -61,7 +68,7 @@ class Dispatch:
             stop = Stop(self.desk.attendant.warn)
             with host.on_stop_signals(stop):  # from here on the end is written down, whatever comes
                 batch = order.enrol({name: record.id for name, record in records.items()})
-                summary = await self._send(batch, opened, order.results, stop)
+                summary = await self._send(batch, opened, order, stop)
                 return replace(summary, warnings=order.warnings)
 
     def _accepted(self, order: Order) -> dict[str, LaneRecord]:
@@ -90,12 +97,15 @@ class Dispatch:
         how = "--yes" if self.desk.how.yes else "asked and agreed"
         return f"{how}; plan {self.desk.checked}" if self.desk.checked else how
 
-    async def _send(self, batch: BatchRecord, opened: Sequence[Lane], results: Path, stop: Stop) -> Summary:
+    async def _send(self, batch: BatchRecord, opened: Sequence[Lane], order: Order, stop: Stop) -> Summary:
         how, settings, now_ms = self.desk.how, self.desk.settings, host.now_ms()
         approved_ms = now_ms if how.allow_repeat else 0
         skip_since_ms = now_ms - settings.repeat_window_ms if how.skip_repeats else None
         run = self.ledger.begin_run(
-            batch.id, approved_ms, skip_since_ms, rejected=how.rejected, approval=self._approval()
+            *(batch.id, approved_ms, skip_since_ms),
+            rejected=how.rejected,
+            only=order.only,
+            approval=self._approval(),
         )
         self.ledger.guard(batch.id, settings.caps, settings.repeat_window_ms)
         sending = Sending(self.ledger, batch, opened, how, self.desk.attendant, stop)
@@ -103,12 +113,19 @@ class Dispatch:
             reason = await sending.run(live=self.desk.live)
         speed = Speed.of(opened, sending.seconds)
         self.ledger.end_run(run, batch.id, reason)
-        return finish(self.ledger, batch, results, speed, self.desk)
+        return finish(self.ledger, batch, order.results, speed, self.desk, order.vetted)
 
 
-def finish(ledger: LedgerReader, batch: BatchRecord, results: Path, speed: Speed, desk: Desk) -> Summary:
+def finish(
+    ledger: LedgerReader,
+    batch: BatchRecord,
+    results: Path,
+    speed: Speed,
+    desk: Desk,
+    vetted: Vetted | None = None,
+) -> Summary:
     """Write the results file and sum up. From then on the outcome stands."""
-    written = write_results(ledger, batch, results)
+    written = write_results(ledger, batch, results, vetted=vetted)
     if written != results:
         desk.attendant.warn(f"{results} is held open by another program; the results are in {written}")
     summary = summarise(ledger, batch, written, speed, desk.how.again)

@@ -12,17 +12,27 @@ from batchcredit.ledger.base import BatchRecord, EnrolChunk, EnrolRow, Ledger, L
 from batchcredit.reader import Chunk, Survey, Worksheet
 from batchcredit.runner import correction
 from batchcredit.runner.options import InputOptions, SendOptions
+from batchcredit.runner.picked import Picked
 from batchcredit.transfer import BATCH_NAME, State
 from batchcredit.writer import pack, refuse_rows, results_path
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a file is to this ledger: a new batch (`batch` is None), a known one, or a correction of one."""
+    """What a file is to this ledger: a new batch (`batch` is None), a known one, or a correction of one.
+
+    `only`: of a file that came back, the rows that it picks; all others stay as they are.
+    """
 
     name: str
     batch: BatchRecord | None = None
     changes: tuple[correction.Change, ...] = ()
+    only: Picked | None = None
+
+    @property
+    def changed(self) -> frozenset[int]:
+        """The rows that are corrected."""
+        return frozenset(change.row for change in self.changes)
 
 
 def identify(

@@ -25,7 +25,7 @@ class CapRow(NamedTuple):
 
 
 def refuse_bad_rows(given: InputOptions, survey: Survey, invalid: Path | None) -> None:
-    """Invalid rows, unless they are skipped; references used twice; equal rows that nothing tells apart."""
+    """Invalid rows, unless they are skipped; rows that repeat each other."""
     if survey.valid < survey.rows and not given.skip_invalid:
         bad = survey.rows - survey.valid
         where = f"correct them ({invalid} has them all)" if invalid else "correct them"
@@ -40,6 +40,11 @@ def refuse_bad_rows(given: InputOptions, survey: Survey, invalid: Path | None) -
             reason="invalid_rows",
             cure="correct them",
         )
+    refuse_twins(given, survey)
+
+
+def refuse_twins(given: InputOptions, survey: Survey) -> None:
+    """References used twice; equal rows that nothing tells apart, unless they are meant."""
     if survey.duplicate_references.count:
         raise _twins_refused(given.path, survey, "duplicate_reference")
     if survey.duplicates.count and not given.allow_duplicates:

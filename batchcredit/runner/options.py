@@ -25,7 +25,8 @@ class InputOptions:
 class SendOptions:
     """How it is to be sent. `command` is told to whoever meets our lock; `again` are the flags that name the
     same settings and ledger in the next command; `note` hears of what becomes of the ledger's file. `plan`: a
-    check writes it, a run keeps to it."""
+    check writes it, a run keeps to it. Where `only_statuses` or `only_providers` name any, other rows stay as
+    they are."""
 
     command: str
     out: Path | None = None
@@ -39,6 +40,8 @@ class SendOptions:
     skip_preflight: bool = False
     online: bool = False
     rejected: bool = False
+    only_statuses: frozenset[str] = frozenset()
+    only_providers: frozenset[str] = frozenset()
     canary: int | None = None
     limit: int | None = None
     expect_rows: int | None = None

@@ -62,17 +62,46 @@ class _Owner:
         return f"ledger {self.ledger}, by {self.user} on {self.host} at {self.at}"
 
 
+@dataclass(frozen=True, slots=True)
+class Vetted:
+    """A file as it was when it was read whole: where it still is that one, nothing in it is unknown."""
+
+    version: tuple[int, int, int, int]
+
+    @classmethod
+    def of(cls, path: Path) -> "Vetted | None":
+        """None where there is no file."""
+        try:
+            found = path.stat()
+        except OSError:
+            return None
+        return cls((found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns))
+
+    def is_at(self, path: Path) -> bool:
+        """Whether it stands there, unchanged."""
+        return Vetted.of(path) == self
+
+
 def claim_path(
-    path: Path, input_path: Path | None, batch_name: str, batch: BatchRecord | None, ledger: LedgerReader
+    path: Path,
+    input_path: Path | None,
+    batch_name: str,
+    batch: BatchRecord | None,
+    ledger: LedgerReader,
+    *,
+    vetted: Vetted | None = None,
+    former: str = "",
 ) -> None:
     """Make `path` this batch's, or raise RefusedError before a cent has moved. Leaves a hidden owner file.
 
     `batch` is None where the ledger does not have it yet, `input_path` where the command has no input.
+    `vetted`: a file that the command has read, which may stand there. `former`: the ledger from which the
+    batch is about to be adopted; what it owns becomes ours with the first claim after that.
     Reasons: `out_is_input`, `out_exists`, `out_unwritable`, `out_format`, `file_name`, `other_ledger`,
     `results_ahead`.
     """
-    refuse_path(path, input_path, batch_name, batch, ledger)
-    _own(path, batch_name, ledger)
+    refuse_path(path, input_path, batch_name, batch, ledger, vetted=vetted)
+    _own(path, batch_name, batch, ledger, former)
 
 
 def refuse_path(
@@ -81,6 +110,8 @@ def refuse_path(
     batch_name: str,
     batch: BatchRecord | None,
     ledger: LedgerReader | None,
+    *,
+    vetted: Vetted | None = None,
 ) -> None:
     """Raise RefusedError as `claim_path` would, and leave nothing. `ledger` is None if there is none yet."""
     _refuse_hidden(path)
@@ -89,11 +120,11 @@ def refuse_path(
     _refuse_unwritable(path)
     if batch is not None:
         refuse_rows(path, batch.rows)
-    if not is_taken(path):
+    if not is_taken(path) or (vetted is not None and vetted.is_at(path)):
         return
     if ledger is None:
         raise _refused(path, "a file stands there, and the ledger that wrote it is not there", "out_exists")
-    _refuse_foreign(path, batch_name, ledger)
+    _refuse_foreign(path, batch_name, batch, ledger)
     # a test ledger may forget a batch and begin it again
     if ledger.is_live() is not False and not is_evidence(path, ledger):
         _refuse_ahead(path, batch, ledger)
@@ -118,7 +149,17 @@ def is_of_batch(path: Path, batch: BatchRecord, ledger: LedgerReader) -> bool:
         first = next(_lines(path, most_rows=1), None)
     except _NoResults:
         return False
-    return first is not None and first[0].batch == batch.name and ledger_of(first[0].transfer_id) == ledger.id
+    return (
+        first is not None
+        and first[0].batch == batch.name
+        and ledger_of(first[0].transfer_id) in _ledgers_of(batch, ledger)
+    )
+
+
+def _ledgers_of(batch: BatchRecord | None, ledger: LedgerReader) -> set[str]:
+    """Whose ids the rows of a batch may have: ours, and those of the ledger from which it was adopted."""
+    first = ledger.rows(batch.id, 1, 1) if batch else []
+    return {ledger.id, *(ledger_of(row.transfer_id) for row in first)}
 
 
 def is_evidence(path: Path, ledger: LedgerReader) -> bool:
@@ -159,7 +200,7 @@ def _refuse_unwritable(path: Path) -> None:
         raise _refused(path, f"nothing can be written there: {error.strerror}", "out_unwritable") from None
 
 
-def _refuse_foreign(path: Path, batch_name: str, ledger: LedgerReader) -> None:
+def _refuse_foreign(path: Path, batch_name: str, batch: BatchRecord | None, ledger: LedgerReader) -> None:
     try:
         first = next(_lines(path, most_rows=1), None)
     except _NoResults as error:
@@ -167,7 +208,7 @@ def _refuse_foreign(path: Path, batch_name: str, ledger: LedgerReader) -> None:
     if not first:
         raise _refused(path, "another file stands there (it has no rows)", "out_exists")
     found = ledger_of(first[0].transfer_id)
-    if found != ledger.id:
+    if found not in _ledgers_of(batch, ledger):
         owner = _owner(path)
         whose = str(owner) if owner and owner.ledger == found else f"ledger {found}"
         raise _other_ledger(path, ledger, whose)
@@ -292,7 +333,7 @@ def _refuse_other_columns(columns: Sequence[str]) -> None:
         raise _NoResults("it has not the columns of a results file")
 
 
-def _own(path: Path, batch_name: str, ledger: LedgerReader) -> None:
+def _own(path: Path, batch_name: str, batch: BatchRecord | None, ledger: LedgerReader, former: str) -> None:
     mine = _Owner(ledger.id, batch_name, host.user(), host.name(), os.getpid(), host.iso(host.now_ms()))
     for _ in range(3):
         if _create_owner(path, mine):
@@ -302,7 +343,10 @@ def _own(path: Path, batch_name: str, ledger: LedgerReader) -> None:
             raise _refused(path, f"{owner_path(path)} is in the way and can't be read", "out_exists")
         if (owner.ledger, owner.batch) == (mine.ledger, mine.batch):
             return
-        _refuse_owner(path, owner, ledger)
+        if owner.batch == batch_name and owner.ledger == former:
+            return
+        if owner.batch != batch_name or owner.ledger not in _ledgers_of(batch, ledger):
+            _refuse_owner(path, owner, ledger)
         owner_path(path).unlink(missing_ok=True)
     raise _refused(path, "its owner changes all the time", "out_exists")
 

@@ -12,7 +12,7 @@ from polars.io.plugins import register_io_source
 from batchcredit.ledger.base import BatchRecord, LedgerReader
 from batchcredit.writer import table
 from batchcredit.writer.cells import Cells, lost
-from batchcredit.writer.ownership import is_evidence, is_of_batch
+from batchcredit.writer.ownership import Vetted, is_evidence, is_of_batch
 from batchcredit.writer.target import ending, replace
 from batchcredit.writer.xlsx import write_xlsx
 
@@ -22,9 +22,14 @@ _GROUP_ROWS = 100_000
 
 
 def write_results(
-    ledger: LedgerReader, batch: BatchRecord, path: Path, progress: Progress | None = None
+    ledger: LedgerReader,
+    batch: BatchRecord,
+    path: Path,
+    progress: Progress | None = None,
+    vetted: Vetted | None = None,
 ) -> Path:
     """Write the results of a batch to `path`, in the format of its ending; `progress` hears of rows written.
+    A file that is `vetted` may be replaced, whatever stands in it.
 
     Returns the name that was written: a second one, where the first is held open, has become another file,
     or is older than the ledger's restoration.
@@ -34,7 +39,8 @@ def write_results(
     chunks = _Chunks(ledger, batch, progress or _silent)
 
     def may_replace(taken: Path) -> bool:
-        return is_of_batch(taken, batch, ledger) and not is_evidence(taken, ledger)
+        ours = (vetted is not None and vetted.is_at(taken)) or is_of_batch(taken, batch, ledger)
+        return ours and not is_evidence(taken, ledger)
 
     return replace(path, lambda file: write(chunks, file), may_replace)
 

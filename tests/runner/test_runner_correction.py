@@ -65,9 +65,6 @@ def test_only_rows_with_a_reference_that_were_not_credited_may_differ(
     assert [(change.row, change.was, change.now) for change in changes] == [
         (row, before, after) for row, _, before, after in differing
     ]
-    assert [change.was_left for change in changes] == [
-        state in (State.PENDING, State.UNSENT) for _, state, _, _ in differing
-    ]
 
 
 def test_a_change_says_old_and_new() -> None:

@@ -1,0 +1,168 @@
+"""resume FILE: a results or to-fix file that comes back, with or without corrections."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from batchcredit.errors import RefusedError
+from batchcredit.ledger import registry
+from batchcredit.ledger.base import BatchRecord, ResultRow, refuse_closed
+from batchcredit.reader import EditedTable, Returned, Worksheet, examine_table
+from batchcredit.runner import correction, guard, lanes
+from batchcredit.runner.attendant import Attendant
+from batchcredit.runner.batch import (
+    Enrolment,
+    amounts,
+    go_on,
+    holding_known,
+    ledger_url,
+    refuse_blind,
+    refuse_kind,
+)
+from batchcredit.runner.comparison import Comparison, is_asked_for, remainder
+from batchcredit.runner.desk import Desk
+from batchcredit.runner.dispatch import Dispatch, Order
+from batchcredit.runner.enrolment import Target, find_exact
+from batchcredit.runner.options import InputOptions, SendOptions
+from batchcredit.runner.picked import Picked
+from batchcredit.runner.review import Review, Reviewer
+from batchcredit.runner.summary import Summary
+from batchcredit.settings import Settings
+from batchcredit.transfer import INPUT_COLUMNS, STATUS
+from batchcredit.writer import Vetted
+from batchcredit.writer.cells import Cells as InputCells
+
+#: So many corrections are shown; all of them are counted.
+SHOWN = 20
+
+
+async def resume_file(
+    given: InputOptions, how: SendOptions, settings: Settings, attendant: Attendant
+) -> Summary:
+    """Go on with the batch of a results or to-fix file: send the rows in it that may be sent, and those that
+    a person has corrected in it. Raises RefusedError before anything was sent or kept."""
+    known = lanes.profiles(settings, how)
+    vetted = Vetted.of(given.path)
+    with Worksheet() as worksheet:
+        returned = Returned(given.path, given.read, lanes.rules(known), worksheet)
+        name = _batch_of(returned)
+        if not _is_known(name, ledger_url(how, settings)):
+            raise _unknown(returned, name)
+        with holding_known(how, settings) as ledger:
+            batch = find_exact(ledger, name)
+            assert batch is not None
+            live = lanes.is_live((lane.profile for lane in ledger.batch_lanes(batch.id)), known, how)
+            desk = Desk(settings, how, attendant, known, live)
+            return await _Return(Dispatch(desk, ledger), given, returned, batch, vetted, worksheet).send()
+
+
+def _batch_of(returned: Returned) -> str:
+    """The batch that the first row names; all others are held against it."""
+    first = next((rows[0] for rows in returned.rows() if rows), None)
+    if first is None:
+        raise RefusedError(
+            f"{returned.path.name}: there is a header and no data row",
+            reason="no_rows",
+            cure="check that the file was saved whole",
+        )
+    return first.told["batch"]
+
+
+def _is_known(name: str, url: str) -> bool:
+    if not registry.exists(url):
+        return False
+    ledger = registry.read(url)
+    try:
+        return find_exact(ledger, name) is not None
+    finally:
+        ledger.close()
+
+
+def _unknown(returned: Returned, name: str) -> RefusedError:
+    return RefusedError(
+        f"{returned.path.name}: the ledger has no batch {name[:100]}",
+        reason="unknown_batch",
+        cure="name the ledger that sent it with --ledger URL",
+    )
+
+
+class _Return:
+    """One file that came back, of a batch that the ledger knows."""
+
+    def __init__(
+        self,
+        dispatch: Dispatch,
+        given: InputOptions,
+        returned: Returned,
+        batch: BatchRecord,
+        vetted: Vetted | None,
+        worksheet: Worksheet,
+    ) -> None:
+        self._dispatch, self._desk, self._ledger = dispatch, dispatch.desk, dispatch.ledger
+        self._given, self._returned, self._batch = given, returned, batch
+        self._vetted, self._worksheet = vetted, worksheet
+
+    async def send(self) -> Summary:
+        batch, desk = self._batch, self._desk
+        refuse_closed(batch)
+        refuse_kind(self._ledger, live=desk.live)
+        review = self._reviewed()
+        for note in review.notes(batch):
+            desk.attendant.note(note)
+        if review.edits:
+            return await self._dispatch.send(self._corrected(review))
+        refuse_blind(batch.totals, desk.how, desk.settings, live=desk.live)
+        guard.refuse_other_totals(batch.rows, batch.totals, desk.how)
+        return await go_on(self._dispatch, batch, Path(batch.source), review.picked, self._vetted)
+
+    def _reviewed(self) -> Review:
+        how = self._desk.how
+
+        def is_wanted(row: ResultRow) -> bool:
+            return is_asked_for(STATUS[row.state], row.provider, how)
+
+        reviewer = Reviewer(self._ledger, self._batch, self._returned, rejected=how.rejected)
+        return reviewer.review(is_wanted)
+
+    def _corrected(self, review: Review) -> Order:
+        """The whole batch is looked at as it would be with its corrections, by what looks at a new file."""
+        desk, batch, path = self._desk, self._batch, self._given.path
+        cells, header = InputCells(self._ledger, batch), self._returned.header
+        ours = {header.ours[column] for column in INPUT_COLUMNS if column in header.ours}
+        table = EditedTable(path, lambda: iter(cells), review.edits, ours)
+        survey = examine_table(
+            table, self._given.read, lanes.rules(desk.known), self._worksheet, review.edits
+        )
+        guard.refuse_twins(self._given, survey)
+        changes = correction.edited(self._ledger, batch, self._worksheet, review.edits, path)
+        totals = amounts(survey)
+        refuse_blind(totals, desk.how, desk.settings, live=desk.live)
+        guard.refuse_other_totals(batch.rows, totals, desk.how)
+        target = Target(batch.name, batch, tuple(changes), review.picked)
+        given = replace(self._given, batch=batch.name)
+        kept = Picked(batch.rows, (row for row in review.picked if row not in review.edits))
+        rest = remainder(self._ledger, desk, batch, kept)
+        compared = Comparison(self._ledger, desk, given, survey, self._worksheet, target)
+        self._show(changes)
+        results = desk.how.out.absolute() if desk.how.out else Path(batch.results)
+        enrolment = Enrolment(self._dispatch, given, survey, self._worksheet, target, results)
+        return Order(
+            name=batch.name,
+            batch=batch,
+            input_path=Path(batch.source),
+            results=results,
+            needed=compared.needed,
+            waiting=compared.waiting | rest.waiting,
+            warnings=(*compared.warnings, *rest.warnings),
+            keys=lambda ids: compared.keys(self._worksheet, ids),
+            enrol=enrolment.correct,
+            only=review.picked,
+            vetted=self._vetted,
+        )
+
+    def _show(self, changes: list[correction.Change]) -> None:
+        tell = self._desk.attendant.note
+        tell(f"{len(changes)} rows are corrected")
+        for change in changes[:SHOWN]:
+            tell(f"corrected {change}")
+        if len(changes) > SHOWN:
+            tell(f"... and {len(changes) - SHOWN} more")
