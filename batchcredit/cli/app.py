@@ -13,6 +13,7 @@ from batchcredit.cli.custody import audit, ledger
 from batchcredit.cli.flags import Common
 from batchcredit.cli.history import history
 from batchcredit.cli.providers import providers, sandbox
+from batchcredit.cli.reconcile import reconcile
 from batchcredit.cli.session import console_of, defect, error_as_json, put
 from batchcredit.errors import BatchcreditError, RefusedError
 
@@ -31,6 +32,7 @@ app.command(ledgers.results)
 app.command(ledgers.show)
 app.command(ledgers.resolve)
 app.command(ledgers.cancel)
+app.command(reconcile)
 app.command(history)
 app.command(audit)
 app.command(ledger)

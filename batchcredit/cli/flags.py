@@ -1,6 +1,6 @@
 """The flags, grouped as the commands share them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -11,6 +11,8 @@ from cyclopts import Parameter
 from batchcredit.errors import RefusedError
 
 if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
     from batchcredit.runner.options import InputOptions, SendOptions
     from batchcredit.settings import Rate
 
@@ -98,7 +100,7 @@ def input_options(path: Path, reading: Reading) -> "InputOptions":
     from batchcredit.reader import ReadOptions
     from batchcredit.runner.options import InputOptions
 
-    columns = dict(_pair("--map", text) for text in reading.map)
+    columns = map_flag(reading.map)
     read = ReadOptions(reading.provider, columns, reading.thousands, reading.currency, reading.sheet)
     return InputOptions(path, read, reading.batch, reading.skip_invalid, reading.allow_duplicates)
 
@@ -182,6 +184,11 @@ def _noted(common: Common, text: str) -> None:
     console_of(common).note(text)
 
 
+def map_flag(texts: Iterable[str]) -> dict[str, str]:
+    """What --map says: our column -> theirs."""
+    return dict(_pair("--map", text) for text in texts)
+
+
 def rate_flag(text: str | None) -> "Rate | None":
     """What --rate says, checked."""
     from batchcredit.settings import rate
@@ -201,6 +208,13 @@ def latency_flag(text: str | None) -> float:
     from batchcredit.settings import latency_s
 
     return _read("--latency", text, latency_s) if text else 0.0
+
+
+def zone_flag(name: str, text: str) -> "ZoneInfo | None":
+    """What a flag says of a time zone, checked."""
+    from batchcredit.settings import timezone
+
+    return _read(name, text, timezone) if text else None
 
 
 def _read(name: str, text: str, form: Callable[[str], T]) -> T:

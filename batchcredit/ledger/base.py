@@ -460,8 +460,8 @@ class LedgerReader(ABC):
         account, or of those that were last sent in this time."""
 
     @abstractmethod
-    def lanes_in_doubt(self, batch: int) -> dict[int, list[int]]:
-        """The rows of a batch that are sending or in doubt, by lane."""
+    def rows_in_doubt(self, batch: int) -> dict[int, list[SentRow]]:
+        """The rows of a batch that are sending or in doubt, by lane, in order."""
 
     @abstractmethod
     def sent_span(self, batch: int, lane: int) -> tuple[int, int] | None:

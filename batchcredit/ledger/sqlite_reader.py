@@ -295,11 +295,10 @@ class SqliteReader(LedgerReader):
             for row in self._connection.execute(sql, bindings):
                 yield _sent_row(row)
 
-    def lanes_in_doubt(self, batch: int) -> dict[int, list[int]]:
-        found: dict[int, list[int]] = {}
-        sql = f"SELECT lane, row FROM transfer WHERE batch = ? AND state IN ({_IN_DOUBT}) ORDER BY row"
-        for lane, row in self._all(sql, batch):
-            found.setdefault(lane, []).append(row)
+    def rows_in_doubt(self, batch: int) -> dict[int, list[SentRow]]:
+        found: dict[int, list[SentRow]] = {}
+        for lane, *row in self._all(_DOUBTFUL, batch):
+            found.setdefault(lane, []).append(_sent_row(row))
         return found
 
     def sent_span(self, batch: int, lane: int) -> tuple[int, int] | None:
@@ -369,12 +368,15 @@ class SqliteReader(LedgerReader):
 _AUDIT = """SELECT id, at, user, host, what, batch, row, transfer_id, was, settled_by, note, known, hash
     FROM audit WHERE (?1 = '' OR batch = ?1) AND id > ?2 ORDER BY id LIMIT 10000"""
 
-_IN_DOUBT = quoted((State.SENDING, State.IN_DOUBT))
-
-_SENT = f"""SELECT t.id, b.name, t.row, t.provider, t.account, t.account_key, t.amount, t.currency, t.state,
+_SENT_ROW = """t.id, b.name, t.row, t.provider, t.account, t.account_key, t.amount, t.currency, t.state,
     t.settled_by, t.sent_at, t.ended_at, t.units, t.balance_before, t.balance_after
-    FROM transfer t JOIN batch b ON b.id = t.batch
-    WHERE b.state = 'ready' AND t.lane = ?1 AND t.state IN ({quoted(SPENT)})"""
+    FROM transfer t JOIN batch b ON b.id = t.batch"""
+
+_SENT = f"""SELECT {_SENT_ROW} WHERE b.state = 'ready' AND t.lane = ?1
+    AND t.state IN ({quoted(SPENT)})"""
+
+_DOUBTFUL = f"""SELECT t.lane, {_SENT_ROW} WHERE t.batch = ?
+    AND t.state IN ({quoted((State.SENDING, State.IN_DOUBT))}) ORDER BY t.row"""
 
 #: A row that another ledger sent, and did not say when, may lie in any time.
 _IN_SPAN = """ AND (?2 IS NULL OR t.sent_at IS NULL OR t.sent_at >= ?2)
@@ -434,7 +436,7 @@ def _lane(row: tuple[Any, ...]) -> LaneRecord:
     return LaneRecord(row[0], LaneIdentity(*row[1:4]), bool(row[4]), row[5], row[6])
 
 
-def _sent_row(row: tuple[Any, ...]) -> SentRow:
+def _sent_row(row: Sequence[Any]) -> SentRow:
     units, before, after = map(_decimal, row[12:])
     known = (*row[:6], Decimal(row[6]), row[7], _STATES[row[8]], *row[9:12], units, before, after)
     return SentRow(*known)

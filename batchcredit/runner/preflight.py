@@ -67,7 +67,7 @@ async def own_balance(lane: Lane, needed: Mapping[str, Total]) -> Probed:
 async def read_own_balance(lane: Lane) -> Balance | Refusal | None:
     """The reseller's own balance; None where this provider can't be asked."""
     request = lane.provider.own_balance()
-    return await _asked(lane, request, lane.provider.read_own_balance) if request else None
+    return await asked(lane, request, lane.provider.read_own_balance) if request else None
 
 
 def _warning_or_refusal(lane: Lane, refusal: Refusal) -> str:
@@ -81,8 +81,9 @@ def _warning_or_refusal(lane: Lane, refusal: Refusal) -> str:
     return f"{lane.profile}: own balance could not be read: {refusal.message}"
 
 
-async def _asked(lane: Lane, request: Request, read: Callable[[Answer], T | Refusal]) -> T | Refusal:
-    """Ask until the provider no longer asks to slow down, within bounds."""
+async def asked(lane: Lane, request: Request, read: Callable[[Answer], T | Refusal]) -> T | Refusal:
+    """What a provider answers to a request that moves nothing; it is asked until it no longer asks to slow
+    down, within bounds."""
     for pauses in range(PROBES_MOST):
         await lane.pace.turn()
         exchange = await lane.wire.exchange(request, lane.policy.timeout_s)
@@ -112,7 +113,7 @@ async def all_clients(lane: Lane) -> list[Client] | Refusal:
     while page <= min(last, PAGES_MOST):
         request = lane.provider.clients(page)
         assert request is not None
-        found = await _asked(lane, request, lane.provider.read_clients)
+        found = await asked(lane, request, lane.provider.read_clients)
         if isinstance(found, Refusal):
             return found
         clients += found.clients

@@ -6,7 +6,7 @@ A fault in any of them refuses the command before it begins, and all faults are 
 from batchcredit.engine.limiter import Rate
 from batchcredit.settings.loading import Limits, Settings, load
 from batchcredit.settings.profile import Profile, default_profile, lowered, with_sandbox
-from batchcredit.settings.values import duration_s, latency_s, rate
+from batchcredit.settings.values import duration_s, latency_s, rate, timezone
 
 __all__ = [
     "Limits",
@@ -19,5 +19,6 @@ __all__ = [
     "load",
     "lowered",
     "rate",
+    "timezone",
     "with_sandbox",
 ]

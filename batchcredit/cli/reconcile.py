@@ -1,0 +1,127 @@
+"""reconcile: what became of the rows in doubt."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from batchcredit.cli.flags import (
+    Common,
+    Guarding,
+    Out,
+    Sandbox,
+    Sending,
+    Yes,
+    map_flag,
+    send_options,
+    zone_flag,
+)
+from batchcredit.cli.session import console_of, in_loop, put, settings_of
+from batchcredit.errors import RefusedError
+
+if TYPE_CHECKING:
+    from batchcredit.reconcile.finding import Finding
+    from batchcredit.runner.statements import StatementOptions
+
+
+def _flag(text: str) -> Parameter:
+    return Parameter(negative=(), help=text)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Exported:
+    """A provider's own list of credits, and how it is understood."""
+
+    statement: Annotated[Path | None, _flag("The provider's exported history.")] = None
+    map: Annotated[tuple[str, ...], _flag("OURS=THEIRS: what a column is called in the statement.")] = ()
+    provider: Annotated[str | None, _flag("Profile whose statement it is.")] = None
+    thousands: Annotated[str, _flag("What stands between thousands in amounts.")] = ""
+    statement_tz: Annotated[str, _flag("Time zone of its times, such as Africa/Nairobi.")] = ""
+    statement_from: Annotated[str, _flag("From when it is complete.")] = ""
+    statement_until: Annotated[str, _flag("Up to when it is complete.")] = ""
+
+
+_COMMON, _EXPORTED = Common(), Exported()
+
+
+def reconcile(
+    batch: str,
+    /,
+    *,
+    exported: Exported = _EXPORTED,
+    apply: Annotated[bool, _flag("Write the verdicts that are certain.")] = False,
+    accept_likely: Annotated[bool, _flag("With --apply: the likely ones, too.")] = False,
+    offline: Annotated[bool, _flag("Ask no provider.")] = False,
+    out: Out = None,
+    yes: Yes = False,
+    sandbox: Sandbox = False,
+    common: Common = _COMMON,
+) -> int:
+    """Find out what became of the rows in doubt of a batch: from balances, and from a statement."""
+    from batchcredit.console import evidence
+    from batchcredit.runner import reconciling
+
+    if accept_likely and not apply:
+        raise RefusedError(
+            "--accept-likely writes nothing without --apply", reason="usage", cure="add --apply"
+        )
+    console, settings = console_of(common), settings_of(common)
+    flags = (*_again(exported), *(("--offline",) if offline else ()))
+    asked = reconciling.ReconcileOptions(batch, _statement(exported), offline, apply, accept_likely, flags)
+    how = send_options(f"reconcile {batch}", common, Guarding(out=out, sandbox=sandbox), Sending(yes=yes))
+    found = in_loop(lambda: reconciling.reconcile(asked, how, settings, console, _confirm))
+    console.show_summary(found.summary)
+    code = found.summary.exit_code
+    if common.json:
+        put(json.dumps(found.summary.as_json() | evidence.findings_as_json(found)))
+    else:
+        put(evidence.findings(found, settings.timezone))
+    return code
+
+
+def _confirm(findings: Sequence["Finding"]) -> bool:
+    from batchcredit.console.base import agreed
+
+    said = "\n".join(f"  row {each.row.row}: {each.verdict}, because {each.reason}" for each in findings[:20])
+    more = f"\n  ... and {len(findings) - 20} more" if len(findings) > 20 else ""
+    return agreed(f"{said}{more}\nWrite these {len(findings)} verdicts?")
+
+
+def _statement(exported: Exported) -> "StatementOptions | None":
+    from batchcredit.runner.statements import StatementOptions
+
+    if exported.statement is None:
+        if exported != _EXPORTED:
+            raise RefusedError(
+                "these flags are about a statement, and none is given",
+                reason="usage",
+                cure="add --statement FILE",
+            )
+        return None
+    return StatementOptions(
+        path=exported.statement,
+        columns=map_flag(exported.map),
+        provider=exported.provider,
+        zone=zone_flag("--statement-tz", exported.statement_tz),
+        thousands=exported.thousands,
+        since=exported.statement_from,
+        until=exported.statement_until,
+    )
+
+
+def _again(exported: Exported) -> tuple[str, ...]:
+    """The flags with which the same statement is understood in the same way."""
+    texts = (
+        ("--statement", exported.statement and str(exported.statement)),
+        *(("--map", text) for text in exported.map),
+        ("--provider", exported.provider),
+        ("--thousands", exported.thousands),
+        ("--statement-tz", exported.statement_tz),
+        ("--statement-from", exported.statement_from),
+        ("--statement-until", exported.statement_until),
+    )
+    return tuple(part for name, text in texts if text for part in (name, text))
