@@ -17,6 +17,7 @@ from ledger_parts import Row, enrol
 from batchcredit import host
 from batchcredit.errors import RefusedError
 from batchcredit.ledger import sqlite_copy
+from batchcredit.ledger.base import BatchRecord
 from batchcredit.ledger.sqlite import SqliteLedger
 
 STEPS = (
@@ -63,6 +64,14 @@ def usable(path: Path) -> bool:
     return True
 
 
+def later(old: Path) -> list[BatchRecord]:
+    """What comes in where the killed move has not closed the ledger yet."""
+    if not usable(old):
+        return []
+    with closing(SqliteLedger.hold(old, "run")) as ledger:
+        return [enrol(ledger, "later", [Row("z")])]
+
+
 def killed(old: Path, new: Path, at: int) -> bool:
     child = os.fork()
     if child == 0:
@@ -80,12 +89,12 @@ def main(folder: Path) -> None:
         died = killed(old, new, at)
         in_use = usable(old) + (usable(new) if new.exists() else 0)
         assert in_use <= 1, f"two ledgers in use, killed at step {at}"
-        if not usable(old):
-            move(old, new)
-            assert not usable(old)
-            assert usable(new), f"step {at}"
-            with closing(SqliteLedger.hold(new, "run")) as ledger:
-                assert ledger.batches() == [batch]
+        batches = [*later(old), batch]
+        move(old, new)
+        assert not usable(old)
+        assert usable(new), f"step {at}"
+        with closing(SqliteLedger.hold(new, "run")) as ledger:
+            assert ledger.batches() == batches, f"step {at}: an older copy was opened"
         if not died:
             assert in_use == 1
             print(at)
