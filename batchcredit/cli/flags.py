@@ -82,6 +82,7 @@ class Sending:
     yes: Annotated[bool, _flag("Ask nothing.")] = False
     new_ledger: Annotated[bool, _flag("With --yes: the ledger is new on purpose.")] = False
     skip_preflight: Annotated[bool, _flag("Do not probe credentials and own balance first.")] = False
+    snapshot: Annotated[bool, _flag("Keep the clients' balances of before, as evidence for later.")] = False
     canary: Annotated[int | None, _flag("Send the first N rows of each lane, then ask.")] = None
     limit: Annotated[int | None, _flag("Send at most N rows, then stop.")] = None
     wait_funds: Annotated[
@@ -146,6 +147,8 @@ def send_options(
     guarding, sending = guarding or Guarding(), sending or Sending()
     if guarding.allow_repeat and guarding.skip_repeats:
         raise _usage("--allow-repeat and --skip-repeats: one of them at a time")
+    if sending.skip_preflight and sending.snapshot:
+        raise _usage("--skip-preflight and --snapshot: one of them at a time")
     for name, number in (
         ("canary", sending.canary),
         ("limit", sending.limit),
@@ -164,6 +167,7 @@ def send_options(
         allow_currency_mismatch=guarding.allow_currency_mismatch,
         skip_preflight=sending.skip_preflight,
         online=guarding.online,
+        snapshot=sending.snapshot,
         rejected=rejected,
         canary=sending.canary,
         limit=sending.limit,

@@ -249,6 +249,46 @@ class Tally:
     amount: Decimal
 
 
+class OwnBalance(NamedTuple):
+    """What the reseller's own account had before or after (`moment`) a run of a batch, as the provider told.
+    `currency` is "" where the provider counts in units of its own."""
+
+    lane: int
+    moment: str
+    at_ms: int
+    amount: Decimal
+    currency: str
+
+
+class ClientBalance(NamedTuple):
+    """What a client had before a run, as the provider told."""
+
+    lane: int
+    account_key: str
+    at_ms: int
+    amount: Decimal
+    currency: str
+
+
+class Share(NamedTuple):
+    """How many rows of one profile stand in one state, and their amount; "" and 0 where a row is invalid."""
+
+    profile: str
+    state: State
+    currency: str
+    rows: int
+    amount: Decimal
+
+
+class Moved(NamedTuple):
+    """What one batch sent through a lane in a period: credited, in doubt, or under way."""
+
+    batch: str
+    state: State
+    currency: str
+    amount: Decimal
+
+
 @dataclass(frozen=True, slots=True)
 class Left:
     """What is left to send through one profile in one currency."""
@@ -488,6 +528,22 @@ class LedgerReader(ABC):
         """(first row, number of rows, block) of the input's own cells, in order."""
 
     @abstractmethod
+    def shares(self, batch: int) -> list[Share]:
+        """The whole batch, grouped by profile, state and currency; every row is in exactly one."""
+
+    @abstractmethod
+    def own_balances(self, batch: int) -> list[OwnBalance]:
+        """What was told of the own accounts around the runs of a batch, oldest first."""
+
+    @abstractmethod
+    def moved(self, lane: int, since_ms: int, until_ms: int) -> list[Moved]:
+        """What all batches sent through a lane in a period, by when each row's last request began."""
+
+    @abstractmethod
+    def snapshots(self, lane: int, account_key: str) -> list[ClientBalance]:
+        """What was told of a client before runs, oldest first."""
+
+    @abstractmethod
     def spent(self, batch: int | None, currency: str, since_ms: int) -> Decimal:
         """Credited, sending and in doubt since then: of one batch, or of the whole ledger."""
 
@@ -577,6 +633,14 @@ class Ledger(LedgerReader):
 
         `only`: the numbers of the rows that may go; others are set aside (reason `not_picked`). `approval`
         says how a person agreed."""
+
+    @abstractmethod
+    def note_own_balances(self, batch: int, balances: Sequence[OwnBalance]) -> None:
+        """Remember what was told of the own accounts around a run."""
+
+    @abstractmethod
+    def note_snapshot(self, batch: int, balances: Iterable[ClientBalance]) -> None:
+        """Remember what was told of the clients before a run."""
 
     @abstractmethod
     def end_run(self, run: int, batch: int, reason: str) -> None:

@@ -3,7 +3,7 @@
 import json
 import os
 import secrets
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from itertools import chain, islice
 from pathlib import Path
@@ -16,12 +16,14 @@ from batchcredit.errors import DefectError
 from batchcredit.ledger.base import (
     AdoptChunk,
     BatchRecord,
+    ClientBalance,
     EnrolChunk,
     EnrolRow,
     LaneIdentity,
     LaneRecord,
     Ledger,
     NewBatch,
+    OwnBalance,
 )
 from batchcredit.ledger.registry import silent
 from batchcredit.ledger.sqlite_custody import SqliteCustody
@@ -363,6 +365,26 @@ class SqliteLedger(SqliteCustody, Ledger):
         self._cursor.execute("CREATE TEMP TABLE IF NOT EXISTS picked (row INTEGER PRIMARY KEY)")
         self._cursor.execute("DELETE FROM picked")
         self._cursor.executemany("INSERT OR IGNORE INTO picked VALUES (?)", ((row,) for row in rows))
+
+    def note_own_balances(self, batch: int, balances: Sequence[OwnBalance]) -> None:
+        with self._transaction():
+            for told in balances:
+                self._change(
+                    """INSERT INTO own_balance (batch, lane, moment, at, amount, currency)
+                    VALUES (?, ?, ?, ?, ?, ?)""",
+                    *(batch, told.lane, told.moment, told.at_ms, shortest(told.amount), told.currency),
+                )
+
+    def note_snapshot(self, batch: int, balances: Iterable[ClientBalance]) -> None:
+        with self._transaction():
+            self._cursor.executemany(
+                """INSERT OR REPLACE INTO snapshot (batch, lane, account_key, at, amount, currency)
+                VALUES (?, ?, ?, ?, ?, ?)""",
+                (
+                    (batch, told.lane, told.account_key, told.at_ms, shortest(told.amount), told.currency)
+                    for told in balances
+                ),
+            )
 
     def end_run(self, run: int, batch: int, reason: str) -> None:
         with self._transaction():

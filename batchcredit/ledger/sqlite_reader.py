@@ -13,6 +13,7 @@ from batchcredit.ledger.audit import AuditEntry
 from batchcredit.ledger.base import (
     BatchLane,
     BatchRecord,
+    ClientBalance,
     Custody,
     HistoryQuery,
     HistoryRow,
@@ -22,9 +23,12 @@ from batchcredit.ledger.base import (
     LedgerReader,
     Left,
     Match,
+    Moved,
+    OwnBalance,
     ResultRow,
     RowKey,
     SentRow,
+    Share,
     Tally,
 )
 from batchcredit.ledger.sqlite_copy import write_copy
@@ -337,6 +341,36 @@ class SqliteReader(LedgerReader):
         while found := self._all(sql, batch, last):
             last = found[0][0]
             yield found[0][0], found[0][1], found[0][2]
+
+    def shares(self, batch: int) -> list[Share]:
+        found = self._all(
+            """SELECT provider, state, CASE state WHEN 'invalid' THEN '' ELSE currency END AS money, count(*),
+            decimal_sum(CASE state WHEN 'invalid' THEN '0' ELSE amount END) FROM transfer WHERE batch = ?
+            GROUP BY provider, state, money ORDER BY provider, money""",
+            batch,
+        )
+        return [Share(row[0], State(row[1]), row[2], row[3], Decimal(row[4])) for row in found]
+
+    def own_balances(self, batch: int) -> list[OwnBalance]:
+        sql = "SELECT lane, moment, at, amount, currency FROM own_balance WHERE batch = ? ORDER BY id"
+        return [OwnBalance(row[0], row[1], row[2], Decimal(row[3]), row[4]) for row in self._all(sql, batch)]
+
+    def moved(self, lane: int, since_ms: int, until_ms: int) -> list[Moved]:
+        found = self._all(
+            f"""SELECT b.name, t.state, t.currency, decimal_sum(t.amount)
+            FROM transfer t JOIN batch b ON b.id = t.batch WHERE t.batch IN (SELECT batch FROM run
+                WHERE started_at <= ?3 AND (ended_at IS NULL OR ended_at >= ?2))
+            AND t.lane = ?1 AND t.sent_at BETWEEN ?2 AND ?3 AND t.state IN ({quoted(SPENT)})
+            GROUP BY b.name, t.state, t.currency ORDER BY b.id""",
+            *(lane, since_ms, until_ms),
+        )
+        return [Moved(row[0], State(row[1]), row[2], Decimal(row[3])) for row in found]
+
+    def snapshots(self, lane: int, account_key: str) -> list[ClientBalance]:
+        sql = """SELECT lane, account_key, at, amount, currency FROM snapshot
+            WHERE lane = ? AND account_key = ? ORDER BY at"""
+        found = self._all(sql, lane, account_key)
+        return [ClientBalance(row[0], row[1], row[2], Decimal(row[3]), row[4]) for row in found]
 
     def spent(self, batch: int | None, currency: str, since_ms: int) -> Decimal:
         among = "batch = ?1" if batch is not None else _BATCHES_SENT_SINCE

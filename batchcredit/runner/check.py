@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from batchcredit.ledger import registry
 from batchcredit.ledger.base import LaneRecord, LedgerReader, RowKey
+from batchcredit.providers.base import Balance
 from batchcredit.reader import Survey, Worksheet
 from batchcredit.runner import guard, lanes
 from batchcredit.runner.attendant import Attendant
@@ -57,11 +58,11 @@ class Check:
         """What run would show, or a refusal; and what it was made from."""
         compared = self._compared()
         target, needed = compared.target, compared.needed
-        balances = {}
+        balances: Mapping[str, Balance] = {}
         if self.desk.how.online:
             async with AsyncExitStack() as stack:
                 opened = await self.desk.opened(self._lanes(needed), stack)
-                balances = await self.desk.probed(opened, needed, self._keys)
+                balances = (await self.desk.probed(opened, needed, self._keys)).balances
         results = results_place(self.given, target, self.desk.how, self.survey.rows)
         refuse_path(results, self.given.path, target.name, target.batch, self.ledger)
         note = self._ledger_note()

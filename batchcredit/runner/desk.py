@@ -5,10 +5,13 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
+from batchcredit import host
 from batchcredit.engine.lane import Lane
-from batchcredit.ledger.base import LaneRecord, LedgerReader, RowKey
+from batchcredit.ledger.base import ClientBalance, LaneRecord, LedgerReader, OwnBalance, RowKey
 from batchcredit.providers.base import Balance
 from batchcredit.reader import Total
 from batchcredit.runner import lanes, preflight
@@ -27,6 +30,15 @@ Needed = Mapping[str, Mapping[str, Total]]
 
 #: The rows at hand, given the lane of each profile.
 Keys = Callable[[Mapping[str, int]], Iterator[RowKey]]
+
+
+class Probes(NamedTuple):
+    """What the providers told before anything was sent: own balances by profile, the same to be kept, and
+    with --snapshot those of the batch's clients."""
+
+    balances: Mapping[str, Balance]
+    own: list[OwnBalance]
+    clients: list[ClientBalance]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,32 +77,45 @@ class Desk:
                 f"{', '.join(ignored)} of the environment is not used; a profile can set proxy"
             )
 
-    async def probed(self, opened: Sequence[Lane], needed: Needed, keys: Keys) -> dict[str, Balance]:
+    async def probed(self, opened: Sequence[Lane], needed: Needed, keys: Keys) -> Probes:
         """Own balances by profile; a lane or client that can't be right refuses the batch."""
         if self.how.skip_preflight:
-            return {}
+            return Probes({}, [], [])
         balances = await preflight.probe_all(opened, needed, self.attendant.warn)
-        if self.how.online:
-            ids = {lane.profile: lane.record.id for lane in opened}
-            for lane in opened:
-                await self._check_clients(lane, keys(ids))
-        return balances
+        ids = {lane.profile: lane.record.id for lane in opened}
+        clients: list[ClientBalance] = []
+        for lane in opened if self.how.online or self.how.snapshot else ():
+            check = preflight.ClientCheck(lane, allow_currency_mismatch=self.how.allow_currency_mismatch)
+            mine = partial(self._keys_of, lane, keys, ids)
+            if await self._read_clients(check, lane, needed.get(lane.profile, {}), mine()):
+                if self.how.online:
+                    check.check(mine())
+                if self.how.snapshot:
+                    clients += check.balances(mine())
+        return Probes(balances, own_balances(opened, balances, "before"), clients)
 
-    async def _check_clients(self, lane: Lane, keys: Iterator[RowKey]) -> None:
-        check = preflight.ClientCheck(lane, allow_currency_mismatch=self.how.allow_currency_mismatch)
+    def _keys_of(self, lane: Lane, keys: Keys, ids: Mapping[str, int]) -> Iterator[RowKey]:
+        return (key for key in keys(ids) if key.lane == lane.record.id)
+
+    async def _read_clients(
+        self,
+        check: preflight.ClientCheck,
+        lane: Lane,
+        needed: Mapping[str, Total],
+        keys: Iterator[RowKey],
+    ) -> bool:
+        """Whether the list of clients was read. For a snapshot alone it may take a tenth of the run."""
         if not check.offered:
-            named = any(key.account_name for key in keys if key.lane == lane.record.id)
+            named = any(key.account_name for key in keys)
             names = "; account_name could not be compared" if named else ""
-            self.attendant.warn(
-                f"{lane.profile}: the provider has no list of clients to check against{names}"
-            )
-            return
+            self.attendant.warn(f"{lane.profile}: the provider has no list of clients to look at{names}")
+            return False
         self.attendant.note(f"{lane.profile}: reading the list of clients ...")
-        warning = await check.read()
+        rows = sum(total.rows for total in needed.values())
+        warning = await check.read(preflight.PAGES_MOST if self.how.online else max(1, rows // 10))
         if warning:
             self.attendant.warn(warning)
-            return
-        check.check(key for key in keys if key.lane == lane.record.id)
+        return not warning
 
     def plan(
         self,
@@ -126,3 +151,10 @@ def ledger_note(ledger: LedgerReader) -> LedgerNote:
     """Which ledger this is, for a person to recognise."""
     batches = ledger.batches()
     return LedgerNote(ledger.url, ledger.id, len(batches), batches[0].name if batches else "")
+
+
+def own_balances(opened: Sequence[Lane], balances: Mapping[str, Balance], moment: str) -> list[OwnBalance]:
+    """What the own accounts have now, as a ledger keeps it."""
+    now_ms = host.now_ms()
+    told = [(lane.record.id, balances[lane.profile]) for lane in opened if lane.profile in balances]
+    return [OwnBalance(lane, moment, now_ms, own.amount, own.currency) for lane, own in told]

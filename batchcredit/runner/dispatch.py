@@ -5,12 +5,14 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import anyio
+
 from batchcredit import host
 from batchcredit.engine.lane import Lane
 from batchcredit.errors import RefusedError, StorageError
 from batchcredit.ledger.base import BatchRecord, LaneRecord, Ledger, LedgerReader
-from batchcredit.runner import lanes
-from batchcredit.runner.desk import Desk, Keys, Needed, ledger_note
+from batchcredit.runner import lanes, preflight
+from batchcredit.runner.desk import Desk, Keys, Needed, Probes, ledger_note, own_balances
 from batchcredit.runner.lists import with_to_fix
 from batchcredit.runner.picked import Picked
 from batchcredit.runner.sending import Sending, Stop, one_error
@@ -61,14 +63,14 @@ class Dispatch:
                 records = self._accepted(order)
                 busy = {name: records[name] for name in records if order.rows(name) or name in order.waiting}
                 opened = await self.desk.opened(busy, stack)
-                await self._agreed(order, opened)
+                probes = await self._agreed(order, opened)
             except BaseException:
                 release_path(order.results, self.ledger)
                 raise
             stop = Stop(self.desk.attendant.warn)
             with host.on_stop_signals(stop):  # from here on the end is written down, whatever comes
                 batch = order.enrol({name: record.id for name, record in records.items()})
-                summary = await self._send(batch, opened, order, stop)
+                summary = await self._send(batch, opened, probes, order, stop)
                 return replace(summary, warnings=order.warnings)
 
     def _accepted(self, order: Order) -> dict[str, LaneRecord]:
@@ -79,25 +81,28 @@ class Dispatch:
             lanes.confirm_new(ways, desk.how, desk.attendant, desk.settings)
         return {name: way.lane or self.ledger.accept_lane(way.profile.lane) for name, way in ways.items()}
 
-    async def _agreed(self, order: Order, opened: Sequence[Lane]) -> None:
-        balances = await self.desk.probed(opened, order.needed, order.keys)
+    async def _agreed(self, order: Order, opened: Sequence[Lane]) -> Probes:
+        probes = await self.desk.probed(opened, order.needed, order.keys)
         for lane in opened:
             lane.rows = order.rows(lane.profile)
             lane.amounts = {currency: total.amount for currency, total in order.needed[lane.profile].items()}
         note, resumed = ledger_note(self.ledger), order.batch is not None
         plan = self.desk.plan(
-            order.name, order.needed, balances, note, order.results, order.warnings, resumed=resumed
+            order.name, order.needed, probes.balances, note, order.results, order.warnings, resumed=resumed
         )
         self.desk.attendant.show_plan(plan)
         if plan.rows and not self.desk.how.yes and not self.desk.attendant.approve(plan):
             raise RefusedError("not agreed to: nothing was sent, and nothing is kept", reason="not_approved")
+        return probes
 
     def _approval(self) -> str:
         """How a person agreed to this run."""
         how = "--yes" if self.desk.how.yes else "asked and agreed"
         return f"{how}; plan {self.desk.checked}" if self.desk.checked else how
 
-    async def _send(self, batch: BatchRecord, opened: Sequence[Lane], order: Order, stop: Stop) -> Summary:
+    async def _send(
+        self, batch: BatchRecord, opened: Sequence[Lane], probes: Probes, order: Order, stop: Stop
+    ) -> Summary:
         how, settings, now_ms = self.desk.how, self.desk.settings, host.now_ms()
         approved_ms = now_ms if how.allow_repeat else 0
         skip_since_ms = now_ms - settings.repeat_window_ms if how.skip_repeats else None
@@ -107,13 +112,25 @@ class Dispatch:
             only=order.only,
             approval=self._approval(),
         )
+        self.ledger.note_own_balances(batch.id, probes.own)
+        self.ledger.note_snapshot(batch.id, probes.clients)
         self.ledger.guard(batch.id, settings.caps, settings.repeat_window_ms)
         sending = Sending(self.ledger, batch, opened, how, self.desk.attendant, stop)
         with one_error():
             reason = await sending.run(live=self.desk.live)
         speed = Speed.of(opened, sending.seconds)
         self.ledger.end_run(run, batch.id, reason)
+        await self._read_again(batch, [lane for lane in opened if lane.profile in probes.balances], stop)
         return finish(self.ledger, batch, order.results, speed, self.desk, order.vetted)
+
+    async def _read_again(self, batch: BatchRecord, asked: Sequence[Lane], stop: Stop) -> None:
+        """Keep what the own accounts have now. A second signal ends it, or was there before."""
+        if stop.scope.cancel_called:
+            return
+        stop.scope = anyio.CancelScope()
+        with stop.scope:
+            balances = await preflight.read_again(asked, self.desk.attendant.warn)
+            self.ledger.note_own_balances(batch.id, own_balances(asked, balances, "after"))
 
 
 def finish(

@@ -39,6 +39,7 @@ class SendOptions:
     allow_currency_mismatch: bool = False
     skip_preflight: bool = False
     online: bool = False
+    snapshot: bool = False
     rejected: bool = False
     only_statuses: frozenset[str] = frozenset()
     only_providers: frozenset[str] = frozenset()

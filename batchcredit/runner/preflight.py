@@ -12,7 +12,7 @@ from batchcredit.engine.backoff import pause_s
 from batchcredit.engine.lane import Lane
 from batchcredit.engine.wire.base import Exchange
 from batchcredit.errors import RefusedError
-from batchcredit.ledger.base import RowKey
+from batchcredit.ledger.base import ClientBalance, RowKey
 from batchcredit.providers.base import Answer, Balance, Client, Refusal, Request
 from batchcredit.providers.cleaning import cleaned
 from batchcredit.reader import Total
@@ -25,6 +25,9 @@ PROBES_MOST = 10
 
 #: So many pages of clients are read at the most.
 PAGES_MOST = 10_000
+
+#: So long the own balances may take that are read when all is sent.
+AFTERWARDS_S = 5.0
 
 #: So many clients are named in a message, and so much of each name.
 SHOWN = 20
@@ -70,7 +73,7 @@ async def read_own_balance(lane: Lane) -> Balance | Refusal | None:
     return await asked(lane, request, lane.provider.read_own_balance) if request else None
 
 
-def _warning_or_refusal(lane: Lane, refusal: Refusal) -> str:
+def _warning_or_refusal(lane: Lane, refusal: Refusal, what: str = "own balance") -> str:
     if refusal.final:
         raise RefusedError(
             f"{lane.profile}: {refusal.message}",
@@ -78,7 +81,7 @@ def _warning_or_refusal(lane: Lane, refusal: Refusal) -> str:
             cure="correct the login and its secret in the settings: batchcredit providers test "
             + lane.profile,
         )
-    return f"{lane.profile}: own balance could not be read: {refusal.message}"
+    return f"{lane.profile}: {what} could not be read: {refusal.message}"
 
 
 async def asked(lane: Lane, request: Request, read: Callable[[Answer], T | Refusal]) -> T | Refusal:
@@ -106,16 +109,19 @@ def _not_answered(exchange: Exchange, lane: Lane) -> Refusal:
     return Refusal(exchange.problem, detail)
 
 
-async def all_clients(lane: Lane) -> list[Client] | Refusal:
-    """The provider's whole list of clients, page by page. Asked only where there is one."""
+async def all_clients(lane: Lane, pages_most: int = PAGES_MOST) -> list[Client] | Refusal:
+    """The provider's whole list of clients, page by page. Asked only where there is one. A list of more pages
+    than that is left after its first."""
     clients: list[Client] = []
     page, last = 1, 1
-    while page <= min(last, PAGES_MOST):
+    while page <= last:
         request = lane.provider.clients(page)
         assert request is not None
         found = await asked(lane, request, lane.provider.read_clients)
         if isinstance(found, Refusal):
             return found
+        if found.last_page > pages_most:
+            return Refusal("not_readable", f"it has {found.last_page} pages, and that would take too long")
         clients += found.clients
         page, last = page + 1, found.last_page
     return clients
@@ -135,13 +141,24 @@ class ClientCheck:
     def offered(self) -> bool:
         return self._lane.provider.clients(1) is not None
 
-    async def read(self) -> str:
-        """Read the whole list, page by page; a warning where it could not be read, else ""."""
-        found = await all_clients(self._lane)
+    async def read(self, pages_most: int = PAGES_MOST) -> str:
+        """Read the whole list; a warning where it could not be read, or has more than `pages_most` pages,
+        else ""."""
+        found = await all_clients(self._lane, pages_most)
         if isinstance(found, Refusal):
-            return _warning_or_refusal(self._lane, found)
+            return _warning_or_refusal(self._lane, found, "the list of clients")
         self._clients = {self._lane.provider.account_key(client.account): client for client in found}
         return ""
+
+    def balances(self, keys: Iterable[RowKey]) -> list[ClientBalance]:
+        """What the clients of these rows have, as far as the list told."""
+        now_ms, lane = host.now_ms(), self._lane.record.id
+        found = ((key, self._clients.get(key)) for key in {key.account_key for key in keys})
+        return [
+            ClientBalance(lane, key, now_ms, client.balance, client.currency)
+            for key, client in found
+            if client and client.balance is not None
+        ]
 
     def check(self, keys: Iterable[RowKey]) -> None:
         """Refuse the batch if a client of these rows is unknown, banned, or has another currency or name."""
@@ -201,4 +218,23 @@ async def probe_all(
             warn(probed.warning)
         if probed.balance:
             balances[lane.profile] = probed.balance
+    return balances
+
+
+async def read_again(lanes: Sequence[Lane], warn: Callable[[str], None]) -> dict[str, Balance]:
+    """Own balances by profile once all is sent, as far as the providers tell: that changes nothing."""
+    balances: dict[str, Balance] = {}
+
+    async def read(lane: Lane) -> None:
+        found = await read_own_balance(lane)
+        if isinstance(found, Balance):
+            balances[lane.profile] = found
+
+    with anyio.move_on_after(AFTERWARDS_S):
+        async with anyio.create_task_group() as tasks:
+            for lane in lanes:
+                tasks.start_soon(read, lane)
+    for lane in lanes:
+        if lane.profile not in balances:
+            warn(f"{lane.profile}: own balance after the run could not be read")
     return balances

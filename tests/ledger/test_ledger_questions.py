@@ -195,7 +195,10 @@ def test_rows_come_in_order_and_by_range(ledger: Ledger) -> None:
     assert [row.row for row in ledger.rows(batch.id, 3, 5)] == [3, 4, 5]
     assert [row.row for row in ledger.rows(batch.id, 6, 99)] == [6, 7]
     assert ledger.rows(batch.id, 8, 9) == []
-    assert [row.row for row in ledger.rows_in(batch.id, [State.IN_DOUBT, State.REJECTED], [], 2)] == [2, 3]
+    some = [State.IN_DOUBT, State.REJECTED]
+    assert [row.row for row in ledger.rows_in(batch.id, some, [], 2)] == [2, 3]
+    assert [row.row for row in ledger.rows_in(batch.id, some, [], 2, after_row=2)] == [3, 4]
+    assert [row.row for row in ledger.rows_in(batch.id, [], [""], 9, after_row=4)] == [5, 6, 7]
 
 
 def test_cells_come_back_as_they_were_given(ledger: Ledger) -> None:

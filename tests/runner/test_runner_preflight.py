@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, cast
 
+import anyio
 import pytest
 
 from batchcredit.engine.lane import Lane, LanePolicy
@@ -200,3 +201,47 @@ async def test_a_list_of_clients_has_a_limit_on_the_screen() -> None:
     with pytest.raises(RefusedError, match=r"\.\.\. and 5 more") as caught:
         check.check(keys(*map(str, range(25))))
     assert str(caught.value).count("is unknown") == preflight.SHOWN
+
+
+async def test_a_list_that_costs_too_much_is_left_after_its_first_page() -> None:
+    """A snapshot is worth a tenth of the run, and no more."""
+    played = Played(pages=[[Client("a")], [Client("b")], [Client("c")]])
+    warning = await preflight.ClientCheck(lane_of(played), allow_currency_mismatch=True).read(2)
+    assert warning.startswith("shop: the list of clients has 3 pages")
+    assert played.asked == ["/clients/1"]
+
+
+async def test_balances_are_kept_of_the_clients_of_these_rows() -> None:
+    """By the key of the account, once each; not of strangers, and not what the list does not tell."""
+    page = [Client("Anna", Decimal("2.50"), "USD"), Client("ben"), Client("cleo", Decimal(7), "USD")]
+    check = preflight.ClientCheck(lane_of(Played(pages=[page])), allow_currency_mismatch=True)
+    assert await check.read() == ""
+    rows = [
+        RowKey(row, 1, key, "1", "USD", None) for row, key in enumerate(("anna", "ben", "dora", "anna"), 1)
+    ]
+    found = check.balances(rows)
+    assert [(told.lane, told.account_key, told.amount, told.currency) for told in found] == [
+        (1, "anna", Decimal("2.50"), "USD")
+    ]
+
+
+async def test_what_is_read_afterwards_is_bounded_and_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A provider that refuses or keeps silent costs a warning and a moment."""
+    monkeypatch.setattr(preflight, "AFTERWARDS_S", 0.05)
+
+    class Silent(Played):
+        async def exchange(self, request: Request, timeout_s: float) -> Exchange:
+            await anyio.sleep_forever()
+            raise AssertionError
+
+    warnings: list[str] = []
+    good, silent = Played(Balance(Decimal(5), "USD")), Silent(Balance(Decimal(5), "USD"))
+    assert await preflight.read_again([lane_of(good)], warnings.append) == {
+        "shop": Balance(Decimal(5), "USD")
+    }
+    assert not warnings
+    for bad in (silent, Played(Refusal("credentials", "no", final=True))):
+        assert await preflight.read_again([lane_of(bad)], warnings.append) == {}
+    assert warnings == ["shop: own balance after the run could not be read"] * 2
