@@ -46,7 +46,7 @@ def show(batch: str = "", /, *, sandbox: Sandbox = False, common: Common = _COMM
     view = records.show(batch, how, settings)
     if not common.json:
         put(tables.batch(view, settings.timezone))
-    return end(view.summary, common, code=0)
+    return end(view.summary, common, code=0, money=view.money.as_json())
 
 
 def resolve(

@@ -84,14 +84,20 @@ def put(text: object) -> None:
 
 
 def end(
-    summary: "Summary", common: Common, console: "Console | None" = None, *, code: int | None = None
+    summary: "Summary",
+    common: Common,
+    console: "Console | None" = None,
+    *,
+    code: int | None = None,
+    **known: Any,
 ) -> int:
-    """Tell how the batch stands; the exit code, which is the batch's unless the command has its own."""
+    """Tell how the batch stands; the exit code, which is the batch's unless the command has its own. `known`
+    is what the command knows beside it, for --json."""
     exit_code = summary.exit_code if code is None else code
     if console:
         console.show_summary(summary)
     if common.json:
-        put(json.dumps(summary.as_json() | {"exit_code": exit_code}))
+        put(json.dumps(summary.as_json() | {"exit_code": exit_code} | known))
     return exit_code
 
 

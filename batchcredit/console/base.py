@@ -86,6 +86,12 @@ def local_time(ms: int | None, zone: ZoneInfo) -> str:
     return "" if ms is None else host.local_time(ms, zone)
 
 
+def in_money(amount: Decimal) -> str:
+    """With thousands, and no more zeros at the end than money has."""
+    whole, _, decimals = f"{amount:,f}".partition(".")
+    return f"{whole}.{decimals.rstrip('0'):0<2}"
+
+
 def in_words(seconds: float) -> str:
     """A duration as people say it."""
     if seconds < 1.5:

@@ -3,6 +3,7 @@
 import io
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from rich.console import Console
@@ -10,11 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from batchcredit import host
-from batchcredit.console.base import local_time, spoken, visible
+from batchcredit.console.base import in_money, local_time, spoken, visible
 from batchcredit.ledger.audit import AuditEntry
 from batchcredit.ledger.base import BatchLane, BatchRecord, Custody, HistoryRow, Holder, ResultRow
 from batchcredit.runner.custody import LedgerView
 from batchcredit.runner.history import HistoryView
+from batchcredit.runner.money import Money, OwnAccount
 from batchcredit.runner.records import SHOWN, BatchView
 from batchcredit.runner.summary import Summary
 from batchcredit.runner.trail import TrailView
@@ -76,9 +78,51 @@ def batch(view: BatchView, zone: ZoneInfo) -> str:
     if view.rows:
         titles = ("row", "status", "reason", "account", "amount", "currency", "sent", "message")
         parts += ["", table(titles, (_row(row, zone) for row in view.rows)), *_how_to_resolve(view)]
+    parts += ["", *money(view.money)]
     if summary.next and summary.next[1] != "show":
         parts.append(f"next     {spoken(summary.next)}")
     return text(*parts)
+
+
+#: What stands over the sums of each status.
+_SUMS = {
+    "credited": "credited",
+    "already_credited": "credited before",
+    "rejected": "refused",
+    "in_doubt": "in doubt",
+    "not_sent": "not sent",
+    "cancelled": "cancelled",
+}
+
+
+def money(found: Money) -> list[Table | str]:
+    """A batch in sums, by provider and currency, and what its own accounts say of it."""
+    shown = {
+        status: title
+        for status, title in _SUMS.items()
+        if any(line.amounts.get(status) for line in found.lines)
+    }
+    rows = (
+        (
+            *(line.profile, line.currency, in_money(line.enrolled)),
+            *(in_money(line.amounts.get(status, Decimal(0))) for status in shown),
+        )
+        for line in found.lines
+    )
+    parts: list[Table | str] = [table(("provider", "currency", "enrolled", *shown.values()), rows)]
+    if found.invalid:
+        parts.append(f"invalid rows, in no amount: {found.invalid}")
+    if found.accounts:
+        titles = ("own account", "before", "after", "expected", "difference")
+        parts += ["", table(titles, map(_own_account, found.accounts))]
+        parts += [f"{account.profile}: {account.meaning.words}" for account in found.accounts]
+    return parts
+
+
+def _own_account(account: OwnAccount) -> tuple[str, ...]:
+    amounts = (account.before.amount, account.after.amount, account.expected, account.difference)
+    name = f"{account.profile} {account.after.currency}".rstrip()
+    return name, *("" if amount is None else in_money(amount) for amount in amounts)
 
 
 def _lane(lane: BatchLane) -> str:

@@ -19,6 +19,7 @@ from batchcredit.console.base import (
     Console,
     agreed,
     agreed_to_total,
+    in_money,
     in_words,
     spoken,
     visible,
@@ -109,9 +110,9 @@ class TerminalConsole(Console):
                 table.add_row(
                     *(lane.profile, _cell(lane.identity.login), host_of(lane.identity.base_url)),
                     f"{total.rows}",
-                    f"{_money(total.amount)} {currency}",
-                    f"{_money(own.amount)} {own.currency}" if own else "not known",
-                    _money(own.amount - total.amount) if own and known and own.currency else "",
+                    f"{in_money(total.amount)} {currency}",
+                    f"{in_money(own.amount)} {own.currency}" if own else "not known",
+                    in_money(own.amount - total.amount) if own and known and own.currency else "",
                 )
         return table
 
@@ -186,7 +187,7 @@ class TerminalConsole(Console):
                 amounts = (_known(summary.amounts[currency].get(status)) for currency in currencies)
                 table.add_row(Text(status, _COLOURS[status]), str(summary.counts[status]), *amounts)
         table.add_section()
-        sums = (_money(sum(summary.amounts[currency].values(), Decimal(0))) for currency in currencies)
+        sums = (in_money(sum(summary.amounts[currency].values(), Decimal(0))) for currency in currencies)
         table.add_row("all", str(summary.rows), *sums)
         self._out.print(table)
         self._show_next(summary)
@@ -246,7 +247,7 @@ def _advice(summary: Summary) -> list[str]:
 
 
 def _said(lane: Lane) -> str:
-    words = [f"{_money(amount)} {currency}" for currency, amount in lane.meter.credited.items()]
+    words = [f"{in_money(amount)} {currency}" for currency, amount in lane.meter.credited.items()]
     if lane.meter.rows[Event.REJECT]:
         words.append(f"{lane.meter.rows[Event.REJECT]} rejected")
     if lane.meter.rows[Event.DOUBT]:
@@ -276,10 +277,4 @@ def _counted(reasons: Mapping[str, int]) -> str:
 
 
 def _known(amount: Decimal | None) -> str:
-    return "" if amount is None else _money(amount)
-
-
-def _money(amount: Decimal) -> str:
-    """With thousands, and no more zeros at the end than money has."""
-    whole, _, decimals = f"{amount:,f}".partition(".")
-    return f"{whole}.{decimals.rstrip('0'):0<2}"
+    return "" if amount is None else in_money(amount)

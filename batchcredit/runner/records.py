@@ -10,6 +10,7 @@ from batchcredit.ledger import registry
 from batchcredit.ledger.base import BatchLane, BatchRecord, LedgerReader, ResultRow
 from batchcredit.runner.batch import find_batch, holding_known, ledger_url
 from batchcredit.runner.lists import to_reverse, to_reverse_path, with_to_fix
+from batchcredit.runner.money import Money, money_of
 from batchcredit.runner.options import SendOptions
 from batchcredit.runner.summary import HELD_UP, Speed, Summary, summarise
 from batchcredit.settings import Settings
@@ -24,12 +25,13 @@ _NEED_SOMEBODY = (State.IN_DOUBT, State.SENDING, State.REJECTED, State.INVALID)
 
 @dataclass(frozen=True, slots=True)
 class BatchView:
-    """One batch, for a person: how it stands, its lanes, and the first rows that need somebody."""
+    """One batch, for a person: how it stands, its lanes, its money, and the first rows that need somebody."""
 
     batch: BatchRecord
     summary: Summary
     lanes: Sequence[BatchLane]
     rows: Sequence[ResultRow]
+    money: Money
 
 
 def reading(how: SendOptions, settings: Settings) -> AbstractContextManager[LedgerReader]:
@@ -54,7 +56,7 @@ def show(name: str, how: SendOptions, settings: Settings) -> BatchView:
         batch = find_batch(ledger, name)
         summary = summarise(ledger, batch, Path(batch.results), Speed(), how.again)
         rows = ledger.rows_in(batch.id, _NEED_SOMEBODY, HELD_UP, SHOWN)
-        return BatchView(batch, summary, ledger.batch_lanes(batch.id), rows)
+        return BatchView(batch, summary, ledger.batch_lanes(batch.id), rows, money_of(ledger, batch))
 
 
 def show_all(how: SendOptions, settings: Settings) -> list[tuple[BatchRecord, Summary]]:

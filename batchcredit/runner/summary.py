@@ -10,7 +10,7 @@ from typing import Any
 from batchcredit.engine.lane import Lane
 from batchcredit.engine.meter import percentile
 from batchcredit.errors import DefectError
-from batchcredit.ledger.base import BatchRecord, LedgerReader, Tally
+from batchcredit.ledger.base import BatchRecord, LedgerReader, Share, Tally
 from batchcredit.transfer import STATUS, STATUSES, State, shortest
 
 #: Reasons for which the same command would not send a row either: something has to happen elsewhere.
@@ -91,7 +91,7 @@ def summarise(
 ) -> Summary:
     """Sum up a batch from the ledger, and make sure that no row and no amount is missing."""
     tallies = ledger.tallies(batch.id)
-    _check_conserved(batch, tallies)
+    check_conserved(batch, tallies)
     counts: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
     amounts: dict[str, dict[str, Decimal]] = {}
@@ -121,7 +121,8 @@ def _next(
     return None
 
 
-def _check_conserved(batch: BatchRecord, tallies: Sequence[Tally]) -> None:
+def check_conserved(batch: BatchRecord, tallies: Sequence[Tally | Share]) -> None:
+    """Raise DefectError unless these are all rows and all money of a batch."""
     rows = sum(tally.rows for tally in tallies)
     amounts: dict[str, Decimal] = {}
     for tally in tallies:

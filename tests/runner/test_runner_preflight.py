@@ -207,7 +207,7 @@ async def test_a_list_that_costs_too_much_is_left_after_its_first_page() -> None
     """A snapshot is worth a tenth of the run, and no more."""
     played = Played(pages=[[Client("a")], [Client("b")], [Client("c")]])
     warning = await preflight.ClientCheck(lane_of(played), allow_currency_mismatch=True).read(2)
-    assert warning.startswith("shop: the list of clients has 3 pages")
+    assert warning.startswith("shop: the list of clients could not be read: it has 3 pages")
     assert played.asked == ["/clients/1"]
 
 
