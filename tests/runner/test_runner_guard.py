@@ -57,8 +57,6 @@ ROWS = st.lists(
     max_size=7,
 )
 CAPS = st.dictionaries(st.sampled_from(["USD", "KES"]), st.sampled_from([Decimal(2), Decimal(4), Decimal(8)]))
-
-
 GOT = st.dictionaries(st.sampled_from(["1", "2"]), st.sampled_from([Decimal(1), Decimal("3.5")]))
 
 
@@ -112,6 +110,23 @@ def test_a_file_over_a_limit_is_refused(
             totals, guard.rows_of_file(worksheet(rows), {"clicksend": 1}), caps, ledger, None
         )
     assert over[caught.value.reason]
+
+
+@pytest.mark.parametrize(("cap", "over"), [("5.5", False), ("5.49", True)])
+def test_what_a_client_got_today_counts(cap: str, over: bool) -> None:
+    """Once for all of the client's rows, and for no other client."""
+    caps = Caps(lambda _: 0, account_day={"USD": Decimal(cap)})
+    ledger = as_reader(ListLedger(got_today={"1": Decimal("2.5")}))
+    rows = [("clicksend", account, amount, "USD", "", None) for account, amount in ("11", "25", "12")]
+    asked = ({}, guard.rows_of_file(worksheet(rows), {"clicksend": 1}), caps, ledger, None)
+    if not over:
+        guard.refuse_over_caps(*asked)
+        return
+    with pytest.raises(
+        RefusedError, match=r"row 3 .*account 1: the client's day, .* comes to 5.5 USD"
+    ) as caught:
+        guard.refuse_over_caps(*asked)
+    assert caught.value.reason == "limit_max_account"
 
 
 def survey(rows: int = 3, valid: int = 3, **changes: Twins) -> Survey:
