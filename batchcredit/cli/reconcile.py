@@ -39,6 +39,7 @@ class Exported:
     statement: Annotated[Path | None, _flag("The provider's exported history.")] = None
     map: Annotated[tuple[str, ...], _flag("OURS=THEIRS: what a column is called in the statement.")] = ()
     provider: Annotated[str | None, _flag("Profile whose statement it is.")] = None
+    sheet: Annotated[str, _flag("The spreadsheet's sheet to read.")] = ""
     thousands: Annotated[str, _flag("What stands between thousands in amounts.")] = ""
     statement_tz: Annotated[str, _flag("Time zone of its times, such as Africa/Nairobi.")] = ""
     statement_from: Annotated[str, _flag("From when it is complete.")] = ""
@@ -106,6 +107,7 @@ def _statement(exported: Exported) -> "StatementOptions | None":
         path=exported.statement,
         columns=map_flag(exported.map),
         provider=exported.provider,
+        sheet=exported.sheet,
         zone=zone_flag("--statement-tz", exported.statement_tz),
         thousands=exported.thousands,
         since=exported.statement_from,
@@ -119,6 +121,7 @@ def _again(exported: Exported) -> tuple[str, ...]:
         ("--statement", exported.statement and str(exported.statement)),
         *(("--map", text) for text in exported.map),
         ("--provider", exported.provider),
+        ("--sheet", exported.sheet),
         ("--thousands", exported.thousands),
         ("--statement-tz", exported.statement_tz),
         ("--statement-from", exported.statement_from),

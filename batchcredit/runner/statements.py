@@ -25,6 +25,7 @@ class StatementOptions:
     path: Path
     columns: Mapping[str, str] = field(default_factory=dict)
     provider: str | None = None
+    sheet: str = ""
     zone: tzinfo | None = None
     thousands: str = ""
     since: str = ""
@@ -39,7 +40,7 @@ def statements(how: StatementOptions, adapters: Mapping[str, type[Provider]]) ->
     since, until = (_said(flag, text, how) for flag, text in (("from", how.since), ("until", how.until)))
     lines: dict[str, list[Line]] = {}
     with Worksheet() as worksheet:
-        table = text_table(how.path, worksheet)
+        table = text_table(how.path, worksheet, how.sheet)
         columns = columns_of(table.path.name, list(table.schema), how.columns, _their_names(adapters))
         only = _only_profile(how, adapters, columns)
         if only:

@@ -116,7 +116,9 @@ def _next(
 ) -> tuple[str, ...] | None:
     if counts.get("not_sent", 0) > held_up and not counts.get("in_doubt"):
         return ("batchcredit", "resume", name, *again)
-    if any(counts.get(status) for status in ("in_doubt", "rejected", "invalid", "not_sent")):
+    if counts.get("in_doubt"):
+        return ("batchcredit", "reconcile", name, *again)
+    if any(counts.get(status) for status in ("rejected", "invalid", "not_sent")):
         return ("batchcredit", "show", name, *again)
     return None
 

@@ -1,12 +1,14 @@
 """A statement's file: whose lines they are, and what is refused by name."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
+import xlsxwriter
 
 from batchcredit.errors import RefusedError
 from batchcredit.providers.base import Provider
@@ -43,6 +45,21 @@ def test_parquet_with_times_and_numbers(tmp_path: Path) -> None:
     frame.with_columns(*typed).write_parquet(path)
     (line,) = statements(StatementOptions(path), ONE)["kenya"].lines
     assert (line.account_key, f"{line.amount}", line.from_ms) == ("anna", "5.00", 1_772_359_200_000)
+
+
+def test_a_sheet_by_name(tmp_path: Path) -> None:
+    """Numbers, and dates as a spreadsheet program keeps them."""
+    path = tmp_path / "statement.xlsx"
+    with xlsxwriter.Workbook(path) as book:
+        book.add_worksheet("Notes").write_row(0, 0, ["nothing", "of", "use"])
+        sheet = book.add_worksheet("Credits")
+        sheet.write_row(0, 0, ["account", "amount", "time"])
+        sheet.write_row(1, 0, ["Anna", 5.25])
+        when = book.add_format({"num_format": "dd/mm/yyyy hh:mm:ss"})
+        sheet.write_datetime(1, 2, datetime.fromisoformat("2026-03-04T10:00:00"), when)
+    how = StatementOptions(path, sheet="Credits", zone=ZoneInfo("Africa/Nairobi"))
+    (line,) = statements(how, ONE)["kenya"].lines
+    assert (line.number, f"{line.amount}", line.from_ms) == (2, "5.25", 1_772_607_600_000)
 
 
 def test_what_it_is_complete_for(tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ def test_a_lost_row_or_cent_is_a_defect(tallies: list[Tally], place: int, lose_m
     [
         (("credited", "already_credited", "cancelled"), None),
         (("credited", "not_sent", "rejected"), "resume"),
-        (("in_doubt", "not_sent"), "show"),
+        (("in_doubt", "not_sent"), "reconcile"),
         (("rejected",), "show"),
         (("invalid",), "show"),
     ],
