@@ -6,7 +6,7 @@ from rich.table import Table
 
 from batchcredit import host
 from batchcredit.console.base import local_time
-from batchcredit.console.tables import table, text
+from batchcredit.console.tables import money, table, text
 from batchcredit.reconcile.finding import Finding
 from batchcredit.runner.reconciling import Reconciled
 from batchcredit.transfer import shortest
@@ -15,7 +15,7 @@ from batchcredit.transfer import shortest
 def findings(found: Reconciled, zone: ZoneInfo) -> str:
     """What was found of each row in doubt; the reasons stand below each other, since they are sentences."""
     if not found.findings:
-        return f"batch {found.summary.batch}: no row is in doubt"
+        return text(f"batch {found.summary.batch}: no row is in doubt", "", *money(found.money))
     titles = ("row", "account", "amount", "currency", "sent", "verdict", "certainty", "")
     parts: list[Table | str] = [table(titles, (_finding(each, found, zone) for each in found.findings)), ""]
     parts += [f"row {each.row.row}: {each.reason}" for each in found.findings]
@@ -24,7 +24,7 @@ def findings(found: Reconciled, zone: ZoneInfo) -> str:
             "",
             f"in doubt {found.in_doubt}: fill in verdict and note, then batchcredit resolve --from it",
         ]
-    return text(*parts)
+    return text(*parts, "", *money(found.money))
 
 
 def _finding(found: Finding, all_: Reconciled, zone: ZoneInfo) -> tuple[str, ...]:
@@ -38,6 +38,7 @@ def findings_as_json(found: Reconciled) -> dict[str, object]:
     return {
         "findings": [_finding_as_json(each, found) for each in found.findings],
         "in_doubt": str(found.in_doubt) if found.in_doubt else None,
+        "money": found.money.as_json(),
     }
 
 

@@ -23,6 +23,7 @@ from batchcredit.runner.attendant import Attendant
 from batchcredit.runner.batch import find_batch, holding_known
 from batchcredit.runner.desk import Desk
 from batchcredit.runner.looking import look
+from batchcredit.runner.money import Money, money_of
 from batchcredit.runner.options import SendOptions
 from batchcredit.runner.records import reading
 from batchcredit.runner.statements import StatementOptions, statements
@@ -34,6 +35,8 @@ from batchcredit.writer import list_path, write_in_doubt
 
 #: Rows around the batch's time belong to the picture: their lines must not be taken for its rows'.
 _AROUND_MS = 86_400_000
+
+_SNAPSHOT = "the client's balance, read before a run"
 
 _DECISIONS = {Verdict.CREDITED: "credited", Verdict.NOT_CREDITED: "not-credited"}
 
@@ -58,12 +61,13 @@ class ReconcileOptions:
 @dataclass(frozen=True, slots=True)
 class Reconciled:
     """What was found of each row that was in doubt, and how the batch stands now. `applied`: the numbers of
-    rows whose finding the ledger has taken; `in_doubt` lists those that are left."""
+    rows whose finding the ledger has taken; `in_doubt` lists those that are left; `money` has the sums."""
 
     findings: Sequence[Finding]
     applied: frozenset[int]
     in_doubt: Path | None
     summary: Summary
+    money: Money
 
 
 async def reconcile(
@@ -92,7 +96,8 @@ async def reconcile(
         summary = summarise(ledger, batch, None, Speed(), how.again)
         left = [finding for finding in findings if finding.row.row not in applied]
         command = _next(batch.name, left, in_doubt, asked, how) or summary.next
-        return Reconciled(findings, applied, in_doubt, replace(summary, next=command))
+        summary = replace(summary, next=command)
+        return Reconciled(findings, applied, in_doubt, summary, money_of(ledger, batch))
 
 
 def _batch_of(named: str) -> str:
@@ -168,7 +173,12 @@ class _Evidence:
     def _weighed(
         self, lane: int, row: SentRow, looks: Mapping[str, Look], adapter: type[Provider] | None
     ) -> Finding:
-        seen = [looks[row.account_key]] if row.account_key in looks else []
+        seen = [
+            Look(known.at_ms, known.at_ms, known.amount, known.currency, _SNAPSHOT)
+            for known in self._ledger.snapshots(lane, row.account_key)
+        ]
+        if row.account_key in looks:
+            seen.append(looks[row.account_key])
         account = Account(
             list(self._ledger.sent_rows(lane, account_key=row.account_key)),
             seen,

@@ -92,6 +92,8 @@ def test_balances_make_it_likely(shop: CommandLine, sandbox: Sandbox) -> None:
     told = shop("reconcile", "march", "--apply", "--yes", "--json")
     assert verdicts(told) == {3: ("credited", "likely"), 6: ("not credited", "likely")}
     assert (told.code, told.json["counts"]["in_doubt"]) == (3, 2)
+    (line,) = told.json["money"]["lines"]
+    assert (line["enrolled"], line["amounts"]["in_doubt"]) == ("58.75", "18.75")
     done = shop("reconcile", "march", "--apply", "--accept-likely", "--yes", "--json")
     assert done.code == 4
     assert [finding["applied"] for finding in done.json["findings"]] == [True, True]
@@ -135,9 +137,20 @@ def test_before_the_quiet_time_nothing_is_absent(cli: CommandLine, sandbox: Sand
     assert "next: batchcredit resolve march --from" in told.stderr
     assert " of the statement is this row's 7.5" in told.stdout
     assert "row 6: the statement is not known to reach" in told.stdout
+    assert "enrolled" in told.stdout
     (row,) = cli.results("march.in-doubt.csv")
     assert (row["row"], row["account"], row["verdict"], row["note"]) == ("6", "222", "", "")
     assert Decimal(row["balance_if_credited"]) - Decimal(row["balance_if_not"]) == Decimal("11.25")
+
+
+def test_a_snapshot_is_a_balance_from_before(shop: CommandLine, sandbox: Sandbox) -> None:
+    """The batch's only row is in doubt: what the run read of its client beforehand makes it likely."""
+    sandbox.control.set(listed=["333"], currency="AUD")
+    sandbox.control.script("333", ["reset_after"])
+    path = shop.write("one.csv", rows_of("333", ["5"]))
+    assert run(shop, path, "--batch", "one", "--snapshot").code == 3
+    told = shop("reconcile", "one", "--json")
+    assert verdicts(told) == {1: ("credited", "likely")}
 
 
 def test_units_are_reconciled_from_the_chain(shop: CommandLine, sandbox: Sandbox) -> None:

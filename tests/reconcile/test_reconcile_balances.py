@@ -154,6 +154,14 @@ def test_what_leaves_a_row_undecided(looks: list[Look], said: dict[str, Any], wo
     assert words in found.reason
 
 
+def test_only_the_providers_word_is_a_reading() -> None:
+    """What came with an answer that did not add up is no balance, though a person called the row credited."""
+    claimed = known_row(3, minute=5, amount="9", settled_by="person", balance_after=Decimal("26.00"))
+    found = of(look(40, "21.00"), rows=(BEFORE, claimed))
+    assert found.verdict is Verdict.NOT_CREDITED
+    assert [reading["after"] for reading in found.known["readings"]] == ["12.00", "21.00"]
+
+
 def test_spending_makes_it_one_sided() -> None:
     """It rose by less than the row: something credited it, and that can only have been this row."""
     found = of(look(40, "15.50"))
