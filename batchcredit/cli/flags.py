@@ -1,7 +1,7 @@
 """The flags, grouped as the commands share them."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
@@ -106,11 +106,11 @@ def input_options(path: Path, reading: Reading) -> "InputOptions":
     return InputOptions(path, read, reading.batch, reading.skip_invalid, reading.allow_duplicates)
 
 
-def returned_options(path: Path, reading: Reading) -> "InputOptions":
+def returned_options(path: Path, reading: Reading, *, adopt: bool) -> "InputOptions":
     """What a person says of a file that comes back, checked: it names its batch and its rows itself."""
     if reading.batch or reading.skip_invalid:
         raise _usage("--batch and --skip-invalid are for new files: this one names its batch and its rows")
-    return input_options(path, reading)
+    return replace(input_options(path, reading), adopt=adopt)
 
 
 def only_flags(texts: tuple[str, ...]) -> tuple[frozenset[str], frozenset[str]]:

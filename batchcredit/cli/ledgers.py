@@ -14,20 +14,42 @@ from batchcredit.errors import RefusedError
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
+    from batchcredit.ledger.base import BatchRecord
     from batchcredit.runner.verdicts import Decided
 
 _COMMON = Common()
 
 
-def results(batch: str, /, *, out: Out = None, sandbox: Sandbox = False, common: Common = _COMMON) -> int:
+def results(
+    batch: str,
+    /,
+    *,
+    out: Out = None,
+    hand_over: Annotated[
+        bool,
+        Parameter(negative=(), help="Close the batch here for ever: another ledger goes on with it."),
+    ] = False,
+    yes: Yes = False,
+    sandbox: Sandbox = False,
+    common: Common = _COMMON,
+) -> int:
     """Rebuild the results file of a batch from the ledger."""
-    from batchcredit.runner import records
+    from batchcredit.runner import handing_over, records
 
-    how = send_options("results", common, Guarding(out=out, sandbox=sandbox))
-    summary = records.results(batch, how, settings_of(common))
+    how = send_options("results", common, Guarding(out=out, sandbox=sandbox), Sending(yes=yes))
+    if hand_over:
+        summary = handing_over.hand_over(batch, how, settings_of(common), _confirm_closing)
+    else:
+        summary = records.results(batch, how, settings_of(common))
     if not common.json:
         put(summary.results)
     return end(summary, common, code=0)
+
+
+def _confirm_closing(batch: "BatchRecord") -> bool:
+    from batchcredit.console.base import agreed
+
+    return agreed(f"Close batch {batch.name} in this ledger for ever, so that another one goes on with it?")
 
 
 def show(batch: str = "", /, *, sandbox: Sandbox = False, common: Common = _COMMON) -> int:

@@ -81,6 +81,13 @@ def resume(
         tuple[str, ...],
         Parameter(negative=(), help="status=not_sent or provider=NAME: send only such rows."),
     ] = (),
+    adopt: Annotated[
+        bool,
+        Parameter(
+            negative=(),
+            help="Take the batch over: this is the latest results file, and its ledger never sends it again.",
+        ),
+    ] = False,
     reading: Reading = _READING,
     guarding: Guarding = _GUARDING,
     sending: Sending = _SENDING,
@@ -99,10 +106,10 @@ def resume(
     how = replace(how, only_statuses=statuses, only_providers=providers)
     file = _file_of(batch)
     if file is None:
-        _refuse_reading(reading)
+        _refuse_reading(reading, adopt=adopt)
         summary = in_loop(lambda: batches.resume(batch, how, settings, console))
     else:
-        given = returned_options(file, reading)
+        given = returned_options(file, reading, adopt=adopt)
         summary = in_loop(lambda: returning.resume_file(given, how, settings, console))
     if not common.json:
         put(summary.results)
@@ -116,8 +123,8 @@ def _file_of(name: str) -> Path | None:
     return path if name and (known or path.is_file()) else None
 
 
-def _refuse_reading(reading: Reading) -> None:
-    if reading != _READING:
+def _refuse_reading(reading: Reading, *, adopt: bool) -> None:
+    if adopt or reading != _READING:
         raise RefusedError(
             "these flags say how a file is understood, and none is given",
             reason="usage",

@@ -12,13 +12,15 @@ from batchcredit.settings import Rate
 
 @dataclass(frozen=True, slots=True)
 class InputOptions:
-    """Which file, and how it is to be understood. `batch` names the batch; None takes the default name."""
+    """Which file, and how it is to be understood. `batch` names the batch; None takes the default name.
+    `adopt`: a person vouches that a results file of another ledger is the latest one."""
 
     path: Path
     read: ReadOptions
     batch: str | None = None
     skip_invalid: bool = False
     allow_duplicates: bool = False
+    adopt: bool = False
 
 
 @dataclass(frozen=True, slots=True)

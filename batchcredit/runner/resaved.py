@@ -28,7 +28,8 @@ _DATE = re.compile(
 )
 #: What a spreadsheet takes for a date: `1-2`, `3/4`, `MAR5`, `2026-11`.
 _LIKE_A_DATE = re.compile(
-    rf"[0-9]{{1,4}}[-/. ][0-9]{{1,4}}(?:[-/. ][0-9]{{1,4}})?|[0-9]{{0,2}}[-/. ]?{_MONTH}.*"
+    rf"[0-9]{{1,4}}[-/. ][0-9]{{1,4}}(?:[-/. ][0-9]{{1,4}})?|{_MONTH}[-/. ]?[0-9]{{1,4}}"
+    rf"|[0-9]{{1,2}}[-/. ]?{_MONTH}(?:[-/. ]?[0-9]{{2,4}})?"
 )
 #: A spreadsheet keeps so many digits of a number.
 _KEPT_DIGITS = 15
@@ -61,7 +62,7 @@ def _amounts(known: str, found: str) -> Reading:
 
 
 def _texts(known: str, found: str) -> Reading:
-    if _DIGITS.fullmatch(found) and found.startswith("0"):
+    if _DIGITS.fullmatch(found) and found.startswith("0") and len(found) > len(known):
         return Reading.CHANGED  # no program adds zeros
     if _stands_for(known, found) or _is_cut(known, found) or known.casefold() == found.casefold() == "true":
         return Reading.DAMAGED

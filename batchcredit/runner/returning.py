@@ -8,11 +8,13 @@ from batchcredit.ledger import registry
 from batchcredit.ledger.base import BatchRecord, ResultRow, refuse_closed
 from batchcredit.reader import EditedTable, Returned, Worksheet, examine_table
 from batchcredit.runner import correction, guard, lanes
+from batchcredit.runner.adoption import Adopting, Adoption
 from batchcredit.runner.attendant import Attendant
 from batchcredit.runner.batch import (
     Enrolment,
     amounts,
     go_on,
+    holding,
     holding_known,
     ledger_url,
     refuse_blind,
@@ -46,7 +48,8 @@ async def resume_file(
         returned = Returned(given.path, given.read, lanes.rules(known), worksheet)
         name = _batch_of(returned)
         if not _is_known(name, ledger_url(how, settings)):
-            raise _unknown(returned, name)
+            return await _adopted(given, returned, worksheet, vetted, how, settings, attendant)
+        _refuse_adopting(given, name)
         with holding_known(how, settings) as ledger:
             batch = find_exact(ledger, name)
             assert batch is not None
@@ -68,20 +71,58 @@ def _batch_of(returned: Returned) -> str:
 
 
 def _is_known(name: str, url: str) -> bool:
-    if not registry.exists(url):
-        return False
-    ledger = registry.read(url)
+    try:
+        ledger = registry.read(url)
+    except RefusedError as error:
+        if error.reason == "no_ledger":  # it may have been killed before it was whole
+            return False
+        raise
     try:
         return find_exact(ledger, name) is not None
     finally:
         ledger.close()
 
 
-def _unknown(returned: Returned, name: str) -> RefusedError:
+def _refuse_adopting(given: InputOptions, name: str) -> None:
+    if given.adopt:
+        raise RefusedError(
+            f"{given.path.name}: this ledger has batch {name} already, and knows what it sent",
+            reason="known_batch",
+            cure=f"go on with it: batchcredit resume {given.path.name}",
+        )
+
+
+async def _adopted(
+    given: InputOptions,
+    returned: Returned,
+    worksheet: Worksheet,
+    vetted: Vetted | None,
+    how: SendOptions,
+    settings: Settings,
+    attendant: Attendant,
+) -> Summary:
+    """Take over a batch from another ledger, which has closed it or for which a person vouches."""
+    known = lanes.profiles(settings, how)
+    survey = examine_table(returned.input(), given.read, lanes.rules(known), worksheet)
+    live = lanes.is_live(survey.provider_rows, known, how)
+    desk = Desk(settings, how, attendant, known, live)
+    adoption = Adoption(given.path, returned, survey, worksheet)
+    found = adoption.verified(desk)
+    if not (given.adopt or found.handed_over):
+        raise _unknown(given.path, found.batch, found.former)
+    refuse_blind(found.totals, how, settings, live=live)
+    guard.refuse_other_totals(survey.rows, found.totals, how)
+    with holding(how, settings, live=live) as ledger:
+        dispatch = Dispatch(desk, ledger)
+        return await dispatch.send(Adopting(dispatch, adoption, found, survey).order(vetted))
+
+
+def _unknown(path: Path, name: str, former: str) -> RefusedError:
     return RefusedError(
-        f"{returned.path.name}: the ledger has no batch {name[:100]}",
+        f"{path.name}: this ledger has no batch {name}; ledger {former} sent it",
         reason="unknown_batch",
-        cure="name the ledger that sent it with --ledger URL",
+        cure="use that ledger (--ledger URL). Only if this is its latest results file, and it will never "
+        f"send this batch again: batchcredit resume {path.name} --adopt",
     )
 
 

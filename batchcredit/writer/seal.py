@@ -20,11 +20,15 @@ def seal(
     reference: str | None,
     status: str,
     transfer_id: str,
+    *,
+    handed_over: bool = False,
 ) -> str:
-    """`s-` and 16 hex digits over these, `rows` being the batch's; no and an empty reference are the same."""
+    """`s-` and 16 hex digits over these, `rows` being the batch's; no and an empty reference are the same.
+    `handed_over`: the ledger that writes it has closed the batch."""
     parts = (
         *(batch, str(rows), str(row), provider, account),
         *(by_value(amount), currency, reference or "", status, transfer_id),
+        *(("handed over",) if handed_over else ()),
     )
     text = _SEPARATOR.join(parts)
     if text.count(_SEPARATOR) >= len(

@@ -67,6 +67,7 @@ def _seal(batch: BatchRecord, row: ResultRow) -> str:
         row.reference,
         STATUS[row.state],
         row.transfer_id,
+        handed_over=batch.closed_ms is not None,
     )
 
 

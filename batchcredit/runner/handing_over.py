@@ -1,0 +1,31 @@
+"""results --hand-over: a batch is closed here, so that another ledger may go on with it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from batchcredit.errors import RefusedError
+from batchcredit.ledger.base import BatchRecord
+from batchcredit.runner.batch import find_batch, holding_known
+from batchcredit.runner.options import SendOptions
+from batchcredit.runner.summary import Speed, Summary, summarise
+from batchcredit.settings import Settings
+from batchcredit.writer import claim_path, write_results
+
+
+def hand_over(
+    name: str, how: SendOptions, settings: Settings, confirm: Callable[[BatchRecord], bool]
+) -> Summary:
+    """Close a batch for ever, then write the results whose seals say so. `confirm` asks.
+
+    The closing is durable before the file is there; the same command again writes the same file.
+    """
+    with holding_known(how, settings) as ledger:
+        batch = find_batch(ledger, name)
+        path = how.out.absolute() if how.out else Path(batch.results)
+        claim_path(path, Path(batch.source), batch.name, batch, ledger)
+        if batch.closed_ms is None:
+            if not how.yes and not confirm(batch):
+                raise RefusedError("not agreed to: nothing was changed", reason="not_approved")
+            ledger.close_batch(batch.id, f"handed over with {path}")
+            batch = find_batch(ledger, batch.name)
+        return summarise(ledger, batch, write_results(ledger, batch, path), Speed(), how.again)
