@@ -7,7 +7,7 @@ from rich.table import Table
 from batchcredit import host
 from batchcredit.console.base import local_time
 from batchcredit.console.tables import money, table, text
-from batchcredit.reconcile.finding import Finding
+from batchcredit.reconcile.finding import Certainty, Finding
 from batchcredit.runner.reconciling import Reconciled
 from batchcredit.transfer import shortest
 
@@ -19,6 +19,10 @@ def findings(found: Reconciled, zone: ZoneInfo) -> str:
     titles = ("row", "account", "amount", "currency", "sent", "verdict", "certainty", "")
     parts: list[Table | str] = [table(titles, (_finding(each, found, zone) for each in found.findings)), ""]
     parts += [f"row {each.row.row}: {each.reason}" for each in found.findings]
+    if any(
+        each.certainty is Certainty.LIKELY and each.row.row not in found.applied for each in found.findings
+    ):
+        parts += ["", "what is likely is written with --apply --accept-likely"]
     if found.in_doubt:
         parts += [
             "",

@@ -211,7 +211,9 @@ class _Weighing:
         assert first is not None
         assert last is not None
         when = f"between {self._clock(first.earliest)} and {self._clock(last.latest)}"
-        said = "did not move" if not any(gap.rise for gap in closed) else "moved by other rows only"
+        inside = [gap.first for gap in closed[1:] if gap.first]
+        moved = any(gap.rise for gap in closed) or any(reading.before != reading.after for reading in inside)
+        said = "moved by other rows only" if moved else "did not move"
         amount = shortest(self._row.amount)
         reason = (
             f"the client's balance {said} {when}, past the quiet time: this row's {amount} did not arrive"

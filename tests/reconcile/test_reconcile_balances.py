@@ -124,6 +124,14 @@ def test_it_did_not_move() -> None:
     )
 
 
+def test_it_moved_by_other_rows() -> None:
+    """What the ledger knows of in between is said, and does not count for this row."""
+    later = known_row(3, minute=5, amount="9", balance_after=Decimal("21.00"))
+    found = of(look(40, "21.00"), rows=(BEFORE, later))
+    assert found.verdict is Verdict.NOT_CREDITED
+    assert "moved by other rows only between 00:00 and 00:40" in found.reason
+
+
 @pytest.mark.parametrize(
     ("looks", "said", "words"),
     [
