@@ -123,7 +123,7 @@ class Adoption:
         if told["batch"] != found.batch or ledger_of(told["transfer_id"]) != found.former:
             raise self._edited(line.number, line.row, "it is of another batch or ledger than the first row")
         if not self._is_sealed(line, found.batch, handed_over=found.handed_over):
-            raise self._edited(line.number, line.row, "its seal does not fit")
+            raise self._edited(line.number, line.row, "its seal does not fit, or rows are missing")
 
     def _is_sealed(self, line: _Line, batch: str, *, handed_over: bool) -> bool:
         told = line.row.told
