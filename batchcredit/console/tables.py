@@ -214,12 +214,13 @@ def _decided(each: Decided, zone: ZoneInfo) -> str:
 
 def trail(view: TrailView, zone: ZoneInfo) -> str:
     """The audit trail, oldest first, and the head that tells later whether some of it was cut off."""
-    titles = ("no", "time", "by", "what", "batch", "row", "was", "rests on", "note", "known")
+    titles = ("no", "time", "by", "what", "batch", "row", "was", "rests on", "note")
     said = "broken" if view.broken else "verified"
     newest = f", the newest hash is {view.head}" if view.count else ""
     lines = [f"{view.count} entries in this ledger{newest}: {said}"]
     if view.count and not view.broken:
         lines.append(f"keep it elsewhere; later: batchcredit audit --expect {view.head}")
+    lines.append("what each entry rests on: batchcredit audit --json")
     return text(table(titles, (_entry(entry, zone) for entry in view.entries)), "", *lines)
 
 
@@ -227,8 +228,8 @@ def _entry(entry: AuditEntry, zone: ZoneInfo) -> tuple[str, ...]:
     when, who = local_time(entry.at_ms, zone), f"{entry.user}@{entry.host}"
     row = "" if entry.row is None else f"{entry.row}"
     return (
-        *(f"{entry.id}", when, who, entry.what, entry.batch, row, entry.was, entry.settled_by),
-        *(entry.note, entry.known),
+        *(f"{entry.id}", when, who, entry.what, entry.batch),
+        *(row, entry.was, entry.settled_by, entry.note),
     )
 
 

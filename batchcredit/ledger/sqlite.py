@@ -293,7 +293,9 @@ class SqliteLedger(SqliteCustody, Ledger):
             raise DefectError(f"row {number} is not one that may be corrected", reason="defect")
         names, now = _SAID.split(", "), (provider, account, amount, currency, reference)
         known = {"was": dict(zip(names, said, strict=True)), "now": dict(zip(names, now, strict=True))}
-        self._note_row(id_, "corrected", State(was), "person", "", json.dumps(known))
+        changes = zip(names, said, now, strict=True)
+        note = ", ".join(f"{name} {old} -> {new}" for name, old, new in changes if old != new)
+        self._note_row(id_, "corrected", State(was), "person", note, json.dumps(known))
         return 1
 
     def close_batch(self, batch: int, why: str) -> None:

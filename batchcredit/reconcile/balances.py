@@ -231,8 +231,10 @@ class _Weighing:
             return "no balance of this client is known"
         if 0 in self._places(self._row):
             return "no balance of this client from before it is known"
-        when = "it ended" if self._row.ended_ms is None else self._clock(self._row.ended_ms + self._quiet_ms)
-        return f"until {when} the request may come late, and no balance from then on is known"
+        if self._row.ended_ms is None:
+            return "no balance of this client from after it is known"
+        when = self._clock(self._row.ended_ms + self._quiet_ms)
+        return f"no balance of this client from {when} on is known, and until then the request may come late"
 
     def _one_sided(self, closed: list[int]) -> str:
         gaps = [self._gaps[number] for number in closed]

@@ -140,7 +140,7 @@ def test_it_moved_by_other_rows() -> None:
         (
             [look(9, "12.00")],
             {},
-            "until 00:17 the request may come late, and no balance",
+            "no balance of this client from 00:17 on is known",
         ),
         ([look(40, "9.00")], {}, "the client's balance fell"),
         ([look(40, "29.00")], {}, "rose by something that this ledger does not know"),
