@@ -235,8 +235,8 @@ def _advice(summary: Summary) -> list[str]:
     counts = {**summary.counts, "not_sent": summary.counts.get("not_sent", 0) - summary.held_up}
     counts["held_up"] = summary.held_up
     said = {
-        "in_doubt": "in doubt: may have been credited. They are not sent again before you know, and should not "
-        "be paid in another way",
+        "in_doubt": "in doubt: may have been credited. They are not sent again before you know; do not pay "
+        "them in another way",
         "not_sent": "not sent: safe to send again",
         "held_up": "not sent because of another batch, until that one is resolved, sent or cancelled; "
         f"which one: batchcredit show {summary.batch}",
