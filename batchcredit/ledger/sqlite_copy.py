@@ -22,8 +22,7 @@ def write_copy(connection: apsw.Connection, path: Path, marks: Mapping[str, str 
 
     Raises RefusedError (`out_exists`) where something stands there; whatever fails, nothing new does.
     """
-    if os.path.lexists(path):
-        raise occupied(path)
+    refuse_occupied(path)
     part = part_of(path)
     part.unlink(missing_ok=True)
     os.close(os.open(part, _PRIVATE, 0o600))  # SQLite would let others read it
@@ -68,6 +67,15 @@ def _place(part: Path, path: Path) -> None:
         if os.path.lexists(path):
             raise occupied(path) from None
         part.rename(path)
+
+
+def refuse_occupied(path: Path) -> None:
+    """Nothing may stand there; no log either that a database left there once, since SQLite would write that
+    into the copy as it opens it."""
+    for name in ("", "-wal", "-journal"):
+        place = path.with_name(path.name + name)
+        if os.path.lexists(place):
+            raise occupied(place)
 
 
 def occupied(path: Path) -> RefusedError:

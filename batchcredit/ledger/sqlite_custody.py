@@ -8,7 +8,7 @@ from pathlib import Path
 from batchcredit import host
 from batchcredit.ledger.base import Ledger
 from batchcredit.ledger.registry import Note, silent
-from batchcredit.ledger.sqlite_copy import occupied, part_of, write_copy
+from batchcredit.ledger.sqlite_copy import occupied, part_of, refuse_occupied, write_copy
 from batchcredit.ledger.sqlite_decisions import FINISH_LATE, SqliteDecisions
 from batchcredit.ledger.sqlite_file import ARRIVING, COPIED, MOVED, refuse_retired, storage_errors
 from batchcredit.ledger.sqlite_reader import quoted
@@ -87,8 +87,7 @@ class SqliteCustody(SqliteDecisions, Ledger):
         """Closed before there is a copy; what a kill has left unfinished may go elsewhere."""
         if not self._meta(MOVED):
             refuse_retired(self._connection, self._path)
-            if path.exists():
-                raise occupied(path)
+            refuse_occupied(path)
         with self._transaction():
             self._note("moved", "", None, "", "", "person", note, json.dumps({"from": str(self._path)}))
             self._set_meta(MOVED, str(path))

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from functools import cached_property
 from itertools import pairwise, product
 from math import inf, prod
 from typing import Any
@@ -17,6 +18,7 @@ from batchcredit.ledger.base import SentRow
 from batchcredit.providers.reading import EXACT
 from batchcredit.reconcile.chain import Gap, Look, Reading
 from batchcredit.reconcile.finding import Certainty, Clock, Finding, Verdict, named, row_known, undecided
+from batchcredit.reconcile.matching import components
 from batchcredit.reconcile.worth import NOTHING, Range, is_told, unit_rate, worth
 from batchcredit.transfer import shortest
 
@@ -50,25 +52,36 @@ class _Suspect:
 _Way = tuple[int | None, ...]
 
 
-def weigh(row: SentRow, account: Account, quiet_ms: int, clock: Clock) -> Finding:
-    """What the balances of its client say of a row in doubt."""
-    return _Weighing(row, account, quiet_ms, clock).finding()
+def weigh(rows: Sequence[SentRow], account: Account, quiet_ms: int, clock: Clock) -> Iterator[Finding]:
+    """What the balances of their client say of each of these rows in doubt."""
+    chain = _Chain(account, quiet_ms)
+    for row in rows:
+        yield _Weighing(row, chain, clock).finding()
 
 
-class _Weighing:
-    def __init__(self, row: SentRow, account: Account, quiet_ms: int, clock: Clock) -> None:
-        self._row, self._account, self._quiet_ms, self._clock = row, account, quiet_ms, clock
-        self._rate = unit_rate(account.rows, row.currency) if account.counts_units else None
+class _Chain:
+    """What all rows of one client have in common: the gaps, and where each row may have been executed."""
+
+    def __init__(self, account: Account, quiet_ms: int) -> None:
+        self.account, self.quiet_ms = account, quiet_ms
         readings = sorted(self._readings(), key=lambda reading: (reading.earliest, reading.latest))
-        ends = [None, *readings, None]
-        self._gaps = [Gap(first, last) for first, last in pairwise(ends)]
+        self.gaps = [Gap(first, last) for first, last in pairwise([None, *readings, None])]
+        self.currencies = {row.currency for row in account.rows}
+        self._hanging_together = self._components()
+
+    @cached_property
+    def rates(self) -> dict[str, Range | None]:
+        """Units for one of each currency, where the client's balance is in units."""
+        if not self.account.counts_units:
+            return {}
+        return {currency: unit_rate(self.account.rows, currency) for currency in self.currencies}
 
     def _is_reading(self, row: SentRow) -> bool:
-        before = row.balance_before is not None or not self._account.counts_units
+        before = row.balance_before is not None or not self.account.counts_units
         return is_told(row) and before and None not in (row.balance_after, row.sent_ms, row.ended_ms)
 
     def _readings(self) -> Iterator[Reading]:
-        for row in filter(self._is_reading, self._account.rows):
+        for row in filter(self._is_reading, self.account.rows):
             assert row.sent_ms is not None
             assert row.ended_ms is not None
             assert row.balance_after is not None
@@ -80,26 +93,58 @@ class _Weighing:
             yield Reading(
                 row.sent_ms, row.ended_ms, before, row.balance_after, f"row {row.row} of {row.batch}"
             )
-        for look in self._account.looks:
+        for look in self.account.looks:
             yield Reading(look.asked_ms, look.answered_ms, look.amount, look.amount, look.source)
+
+    def suspects(self, row: SentRow) -> Sequence[SentRow]:
+        """This row, and whatever may have been executed in the same gaps, or in gaps of those; nothing where
+        there are too many ways in which they may have been."""
+        rows = self._hanging_together[row.id]
+        return [row, *(other for other in rows if other.id != row.id)] if rows else []
+
+    def _components(self) -> dict[int, Sequence[SentRow]]:
+        rows = [row for row in self.account.rows if not self._is_reading(row)]
+        places = [self.places(row) for row in rows]
+        edges = [[place for place in theirs if place is not None] for theirs in places]
+        found: dict[int, Sequence[SentRow]] = {}
+        for numbers, _ in components(edges):
+            ways = prod(len(places[number]) for number in numbers)
+            together = [rows[number] for number in numbers] if ways <= WAYS_MOST else []
+            found |= {rows[number].id: together for number in numbers}
+        return found
+
+    def places(self, row: SentRow) -> tuple[int | None, ...]:
+        """The gaps in which it may have been executed; a row in doubt also nowhere."""
+        since = -inf if row.sent_ms is None else row.sent_ms
+        until = inf if row.ended_ms is None else row.ended_ms + self.quiet_ms
+        gaps = tuple(number for number, gap in enumerate(self.gaps) if gap.may_hold(since, until))
+        return gaps if row.is_known else (None, *gaps)
+
+
+class _Weighing:
+    def __init__(self, row: SentRow, chain: _Chain, clock: Clock) -> None:
+        self._row, self._chain, self._clock = row, chain, clock
+        self._account, self._gaps = chain.account, chain.gaps
+        self._rate = chain.rates.get(row.currency)
 
     def finding(self) -> Finding:
         problem = self._problem()
         if problem:
             return undecided(self._row, problem)
-        suspects = self._suspects()
+        rows = self._chain.suspects(self._row)
+        if not rows:
+            return self._with_known("too many rows of this client are in doubt at once", [])
+        suspects = self._suspects(rows)
         if suspects is None:
             return self._with_known(
                 "what this amount is in the client's units is not known: no other row tells the rate", []
             )
-        if prod(len(suspect.places) for suspect in suspects) > WAYS_MOST:
-            return self._with_known("too many rows of this client are in doubt at once", suspects)
         return self._judged(suspects)
 
     def _problem(self) -> str:
         if self._row.sent_ms is None:
             return "the ledger does not know when it was sent"
-        if any(other.currency != self._row.currency for other in self._account.rows):
+        if len(self._chain.currencies) > 1:
             return "this client was credited in several currencies, so its balances do not compare"
         looks = () if self._account.counts_units else self._account.looks
         foreign = [look.currency for look in looks if look.currency not in ("", self._row.currency)]
@@ -107,29 +152,15 @@ class _Weighing:
             return f"the client's balance is in {foreign[0]}, and this row in {self._row.currency}"
         return ""
 
-    def _suspects(self) -> list[_Suspect] | None:
-        """This row, and whatever may have been executed in the same gaps, or in gaps of those; None where
-        what one of them adds is not known."""
-        others = [row for row in self._account.rows if row.id != self._row.id and not self._is_reading(row)]
-        waiting = {row.id: (row, self._places(row)) for row in others}
-        chosen, places = [(self._row, self._places(self._row))], set(self._places(self._row))
-        while near := [pair for pair in waiting.values() if places & set(pair[1]) - {None}]:
-            chosen += near
-            places.update(*(theirs for _, theirs in near))
-            for row, _ in near:
-                del waiting[row.id]
-        adds = [worth(row, self._rate, counts_units=self._account.counts_units) for row, _ in chosen]
-        sure = [each for each in adds if each is not None]
-        if len(sure) < len(chosen):
-            return None
-        return [_Suspect(row, theirs, each) for (row, theirs), each in zip(chosen, sure, strict=True)]
-
-    def _places(self, row: SentRow) -> tuple[int | None, ...]:
-        """The gaps in which it may have been executed; a row in doubt also nowhere."""
-        since = -inf if row.sent_ms is None else row.sent_ms
-        until = inf if row.ended_ms is None else row.ended_ms + self._quiet_ms
-        gaps = tuple(number for number, gap in enumerate(self._gaps) if gap.may_hold(since, until))
-        return gaps if row.is_known else (None, *gaps)
+    def _suspects(self, rows: Sequence[SentRow]) -> list[_Suspect] | None:
+        """None where what one of them adds is not known."""
+        found = []
+        for row in rows:
+            adds = worth(row, self._rate, counts_units=self._account.counts_units)
+            if adds is None:
+                return None
+            found.append(_Suspect(row, self._chain.places(row), adds))
+        return found
 
     def _judged(self, suspects: list[_Suspect]) -> Finding:
         closed = self._closed(suspects)
@@ -229,11 +260,11 @@ class _Weighing:
     def _no_reading(self) -> str:
         if self._gaps == [Gap(None, None)]:
             return "no balance of this client is known"
-        if 0 in self._places(self._row):
+        if 0 in self._chain.places(self._row):
             return "no balance of this client from before it is known"
         if self._row.ended_ms is None:
             return "no balance of this client from after it is known"
-        when = self._clock(self._row.ended_ms + self._quiet_ms)
+        when = self._clock(self._row.ended_ms + self._chain.quiet_ms)
         return f"no balance of this client from {when} on is known, and until then the request may come late"
 
     def _one_sided(self, closed: list[int]) -> str:

@@ -67,4 +67,4 @@ class Gap:
         """Whether something that happened in this time may have happened in this gap."""
         begins = -inf if self.first is None else self.first.earliest
         ends = inf if self.last is None else self.last.latest
-        return since < ends and until > begins
+        return since <= ends and until >= begins

@@ -241,9 +241,14 @@ class _Account:
         taken_back = self._taken_back(number)
         if taken_back:
             return undecided(row, f"{reason}, but line {taken_back.number} takes it back", known)
+        weak = ""
         if foreign:
-            reason += "; not certain, because another such line is no row's of this ledger"
-        certainty = Certainty.LIKELY if foreign else Certainty.CERTAIN
+            weak = "another such line is no row's of this ledger"
+        elif line.from_ms is None:
+            weak = "the statement does not say when, so that it may be somebody else's of another day"
+        if weak:
+            reason += f"; not certain, because {weak}"
+        certainty = Certainty.LIKELY if weak else Certainty.CERTAIN
         return Finding(row, Verdict.CREDITED, certainty, "statement", reason, known)
 
     def _taken_back(self, number: int) -> Line | None:

@@ -160,7 +160,14 @@ class _Evidence:
         self, lane: int, rows: Sequence[SentRow], looks: Mapping[str, Look], statement: Statement | None
     ) -> Iterator[Finding]:
         adapter = self.adapters.get(rows[0].provider)
-        by_balance = [self._weighed(lane, row, looks, adapter) for row in rows]
+        by_account: dict[str, list[SentRow]] = {}
+        for row in rows:
+            by_account.setdefault(row.account_key, []).append(row)
+        by_balance = [
+            finding
+            for same in by_account.values()
+            for finding in self._weighed(lane, same, looks.get(same[0].account_key), adapter)
+        ]
         if statement is None:
             yield from by_balance
             return
@@ -171,21 +178,23 @@ class _Evidence:
             yield together(finding, by_statement[finding.row.id])
 
     def _weighed(
-        self, lane: int, row: SentRow, looks: Mapping[str, Look], adapter: type[Provider] | None
-    ) -> Finding:
+        self, lane: int, rows: Sequence[SentRow], look: Look | None, adapter: type[Provider] | None
+    ) -> Iterator[Finding]:
+        """What balances say of the rows of one client."""
+        key, currency = rows[0].account_key, rows[0].currency
         seen = [
             Look(known.at_ms, known.at_ms, known.amount, known.currency, _SNAPSHOT)
-            for known in self._ledger.snapshots(lane, row.account_key)
+            for known in self._ledger.snapshots(lane, key)
         ]
-        if row.account_key in looks:
-            seen.append(looks[row.account_key])
+        if look is not None:
+            seen.append(look)
         account = Account(
-            list(self._ledger.sent_rows(lane, account_key=row.account_key)),
+            list(self._ledger.sent_rows(lane, account_key=key)),
             seen,
             counts_units=bool(adapter and adapter.counts_units),
-            floats=bool(adapter and adapter.balances_kept_in not in ("", row.currency)),
+            floats=bool(adapter and adapter.balances_kept_in not in ("", currency)),
         )
-        return weigh(row, account, self._quiet_ms, self._clock)
+        return weigh(rows, account, self._quiet_ms, self._clock)
 
     def _compared(
         self, lane: int, rows: Sequence[SentRow], statement: Statement, *, counts_units: bool

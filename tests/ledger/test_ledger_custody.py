@@ -81,6 +81,20 @@ def test_a_backup_replaces_nothing(ledger: Ledger, backup: SqliteHome) -> None:
     assert backup.path.read_text() == "mine"
 
 
+@pytest.mark.parametrize("left", ["backup.db-wal", "backup.db-journal"])
+def test_a_log_that_was_left_there_is_not_written_into_a_copy(
+    left: str, ledger: Ledger, batch: BatchRecord, backup: SqliteHome
+) -> None:
+    """SQLite would take it for the copy's own; a move is refused before the ledger is closed."""
+    log = backup.path.with_name(left)
+    log.write_text("of a database that stood here")
+    for copy in (ledger.back_up, lambda path: ledger.move_to(path, "new disk")):
+        with pytest.raises(RefusedError, match=left):
+            copy(backup.path)
+    assert not ledger.custody().moved_to
+    assert log.exists()
+
+
 @pytest.mark.parametrize("step", ["_mark", "_sync", "_place"])
 def test_a_backup_that_fails_leaves_nothing(
     step: str, ledger: Ledger, backup: SqliteHome, monkeypatch: pytest.MonkeyPatch

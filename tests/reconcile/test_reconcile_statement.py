@@ -210,10 +210,13 @@ def test_a_line_that_is_taken_back() -> None:
 
 
 def test_lines_without_times_count_only_where_forced() -> None:
-    """As many equal lines as rows: all of them were credited. One less: nobody can say which."""
+    """As many equal lines as rows: all of them were credited, unless one is of a credit that others gave on
+    another day. One less: nobody can say which."""
     rows = [DOUBT, known_row(1, minute=0), known_row(3, minute=400)]
     bare = [replace(line(number, 0), from_ms=None, to_ms=None) for number in (2, 3, 4)]
-    assert one(rows, bare).certainty is Certainty.CERTAIN
+    found = one(rows, bare)
+    assert (found.verdict, found.certainty) == (Verdict.CREDITED, Certainty.LIKELY)
+    assert "does not say when" in found.reason
     assert one(rows, bare[:2], until_ms=FOR_EVER, since_ms=0).certainty is Certainty.LIKELY
 
 
