@@ -9,7 +9,7 @@ from batchcredit.runner.batch import find_batch, holding_known
 from batchcredit.runner.options import SendOptions
 from batchcredit.runner.summary import Speed, Summary, summarise
 from batchcredit.settings import Settings
-from batchcredit.writer import claim_path, write_results
+from batchcredit.writer import claim_path, leave_path, write_results
 
 
 def hand_over(
@@ -28,4 +28,6 @@ def hand_over(
                 raise RefusedError("not agreed to: nothing was changed", reason="not_approved")
             ledger.close_batch(batch.id, f"handed over with {path}")
             batch = find_batch(ledger, batch.name)
-        return summarise(ledger, batch, write_results(ledger, batch, path), Speed(), how.again)
+        written = write_results(ledger, batch, path)
+        leave_path(path, ledger)
+        return summarise(ledger, batch, written, Speed(), how.again)

@@ -28,6 +28,9 @@ _LEFT = (State.PENDING, State.UNSENT)
 #: What the other side has seen that a row which is left here has not.
 _SPENT_THERE = ("credited", "in_doubt")
 
+#: What no row ever leaves again.
+_FINAL = ("already_credited", "cancelled")
+
 #: What a person writes into the status of a row that is not to be sent.
 _NOT_TO_BE_SENT = ("credited", "already_credited", "in_doubt", "cancelled")
 
@@ -244,8 +247,9 @@ class Reviewer:
         told, known, batch = pair.row.told, pair.known, self._batch
         status = told["status"] if self._returned.is_whole else STATUS[known.state]
         transfer = told["transfer_id"] if self._returned.is_whole else known.transfer_id
-        expected = seal(batch.name, batch.rows, known.row, *cells, status, transfer)
-        return told["seal"].strip() == expected
+        what = (batch.name, batch.rows, known.row, *cells, status, transfer)
+        # one that was handed over was truly written too: before it came here, or by a ledger that went on
+        return told["seal"].strip() in (seal(*what), seal(*what, handed_over=True))
 
     def _refuse_ahead(self, pair: _Pair, proof: _Proof) -> None:
         """A row that was truly written and tells of more than the ledger knows: this ledger is older."""
@@ -257,7 +261,8 @@ class Reviewer:
         same = told["transfer_id"] == known.transfer_id
         unpaid_here = known.state in (*MAY_BE_CORRECTED, State.CANCELLED)
         paid_there = told["status"] in _SPENT_THERE and known.settled_by in ("", "provider")
-        more = made > known.attempts or (paid_there and made == known.attempts)
+        ended_there = told["status"] in _FINAL and told["status"] != STATUS[known.state]
+        more = made > known.attempts or (paid_there and made == known.attempts) or ended_there
         if proof is _Proof.NEWER or (same and unpaid_here and more):
             raise self._refused(
                 f"{pair.where} is {told['status']} after {made} attempts there, and the ledger knows of "

@@ -3,7 +3,15 @@
 from batchcredit.writer.client_list import CLIENT_COLUMNS, write_clients
 from batchcredit.writer.history import write_history
 from batchcredit.writer.in_doubt import IN_DOUBT_COLUMNS, Finding, write_in_doubt
-from batchcredit.writer.ownership import Vetted, claim_path, ledger_of, owner_path, refuse_path, release_path
+from batchcredit.writer.ownership import (
+    Vetted,
+    claim_path,
+    leave_path,
+    ledger_of,
+    owner_path,
+    refuse_path,
+    release_path,
+)
 from batchcredit.writer.person_files import list_path
 from batchcredit.writer.results import write_results
 from batchcredit.writer.seal import by_value, seal
@@ -23,6 +31,7 @@ __all__ = [
     "Vetted",
     "by_value",
     "claim_path",
+    "leave_path",
     "ledger_of",
     "list_path",
     "owner_path",

@@ -132,8 +132,14 @@ def refuse_path(
 
 def release_path(path: Path, ledger: LedgerReader) -> None:
     """Take back a claim under which nothing was sent: the owner file goes, unless results stand there."""
+    if not is_taken(path):
+        leave_path(path, ledger)
+
+
+def leave_path(path: Path, ledger: LedgerReader) -> None:
+    """Take back a claim: what stands there stays, and whoever goes on with it may claim the place."""
     owner = _owner(path)
-    if owner is not None and owner.ledger == ledger.id and not is_taken(path):
+    if owner is not None and owner.ledger == ledger.id:
         with contextlib.suppress(OSError):  # what stopped the command is told, and ours is not in our way
             owner_path(path).unlink(missing_ok=True)
 
