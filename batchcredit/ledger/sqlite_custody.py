@@ -1,6 +1,7 @@
 """Which file is the ledger: a copy taken into use, and a ledger that moves house."""
 
 import json
+import os
 from abc import abstractmethod
 from contextlib import closing
 from pathlib import Path
@@ -88,6 +89,8 @@ class SqliteCustody(SqliteDecisions, Ledger):
         if not self._meta(MOVED):
             refuse_retired(self._connection, self._path)
             refuse_occupied(path)
+            with storage_errors(path):
+                os.scandir(path.parent).close()  # a folder that is mistyped closes nothing
         with self._transaction():
             self._note("moved", "", None, "", "", "person", note, json.dumps({"from": str(self._path)}))
             self._set_meta(MOVED, str(path))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from ledger_parts import HOUR_MS, Clock, Row, SqliteHome, claim, drive, enrol, row_of, say, settle, states
 
-from batchcredit.errors import RefusedError
+from batchcredit.errors import RefusedError, StorageError
 from batchcredit.ledger import sqlite_copy
 from batchcredit.ledger.audit import breaks
 from batchcredit.ledger.base import BatchRecord, Ledger
@@ -93,6 +93,13 @@ def test_a_log_that_was_left_there_is_not_written_into_a_copy(
             copy(backup.path)
     assert not ledger.custody().moved_to
     assert log.exists()
+
+
+def test_a_move_into_no_folder_closes_nothing(ledger: Ledger, home: SqliteHome) -> None:
+    """It is mistyped more often than it is missing."""
+    with pytest.raises(StorageError):
+        ledger.move_to(home.path.parent / "nowhere" / "new.db", "new disk")
+    assert not ledger.custody().moved_to
 
 
 @pytest.mark.parametrize("step", ["_mark", "_sync", "_place"])
