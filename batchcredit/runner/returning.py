@@ -74,7 +74,7 @@ def _is_known(name: str, url: str) -> bool:
     try:
         ledger = registry.read(url)
     except RefusedError as error:
-        if error.reason == "no_ledger":  # it may have been killed before it was whole
+        if error.reason == "no_ledger":  # none, or its maker was killed before there was a table
             return False
         raise
     try:

@@ -8,8 +8,10 @@ import csv
 import gzip
 import io
 import itertools
+import sqlite3
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
@@ -598,3 +600,21 @@ def test_what_a_ledger_wrote_that_went_on_is_ahead_of_the_one_that_was_left(addr
         assert first.rows() == kept
         assert not world.others[1].resume_file(results), "the place is free for whoever goes on"
         world.check(world.others[1].rows())
+
+
+def test_a_ledger_that_was_never_made_whole_knows_no_batch(address: SandboxAddress) -> None:
+    """Its first holder may have been killed before there was a byte in it, or a table: it can adopt then."""
+    with TemporaryDirectory() as name:
+        world = World(Path(name), address)
+        world.send(["good"] * ROWS, 2, invalid=False)
+        results, (empty, bare) = world.folder / "march.results.csv", world.others
+        empty.ledger.touch()
+        with closing(sqlite3.connect(bare.ledger)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+        for person in (empty, bare):
+            assert person.resume_file(results) == "unknown_batch"
+            place = world.folder / person.ledger.stem / "march.results.csv"
+            place.parent.mkdir()
+            flags = {"adopt": True, "only_statuses": frozenset({"rejected"})}  # of which there is none
+            assert not person.resume_file(write(place, read(results)), out=place, **flags), person.said
+            world.check(person.rows())
