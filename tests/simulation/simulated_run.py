@@ -509,7 +509,8 @@ def simulated(machine: Machine) -> Iterator[None]:
     brief = (
         (batch, "examined", machine.examined),
         (batch, "Worksheet", machine.worksheet),
-        (dispatch, "write_results", lambda _, __, results: results),
+        (dispatch, "write_results", lambda _, __, results, **___: results),
+        (dispatch, "with_to_fix", lambda _, __, summary, *___: summary),
     )
     with contextlib.ExitStack() as stack:
         for where, name, what in (
