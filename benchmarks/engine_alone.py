@@ -23,7 +23,7 @@ from batchcredit.engine.queue import Budget
 from batchcredit.ledger import registry
 from batchcredit.ledger.base import BatchRecord, EnrolChunk, EnrolRow, LaneRecord, Ledger, NewBatch
 from batchcredit.ledger.journal import open_journal
-from batchcredit.runner.lanes import close_all, opened
+from batchcredit.runner.outgoing.lanes import close_all, opened
 from batchcredit.settings import Settings, load
 from benchmarks.memory_ledger import MemoryLedger
 

@@ -22,7 +22,7 @@ def look(*, sandbox: Sandbox = False, common: Common = _COMMON) -> int:
     """What the ledger is, who has it open, and whether it is sound. Exit code 5 where it is not."""
     from batchcredit.console import tables
     from batchcredit.errors import StorageError
-    from batchcredit.runner import custody
+    from batchcredit.runner.settling import custody
 
     settings = settings_of(common)
     view = custody.look(send_options("ledger", common, Guarding(sandbox=sandbox)), settings)
@@ -38,7 +38,7 @@ def look(*, sandbox: Sandbox = False, common: Common = _COMMON) -> int:
 def backup(file: Path, /, *, sandbox: Sandbox = False, common: Common = _COMMON) -> int:
     """Copy the ledger to a new FILE, also while another process sends. A copy can be read, and is sent with
     only after `ledger accept`."""
-    from batchcredit.runner import custody
+    from batchcredit.runner.settling import custody
 
     how = send_options("ledger backup", common, Guarding(sandbox=sandbox))
     return _written(custody.back_up(file, how, settings_of(common)), common)
@@ -54,7 +54,7 @@ def accept(
     common: Common = _COMMON,
 ) -> int:
     """Take a copy into use because the ledger itself is lost. What is not final is in doubt then."""
-    from batchcredit.runner import custody
+    from batchcredit.runner.settling import custody
 
     how = send_options("ledger accept", common, Guarding(sandbox=sandbox), Sending(yes=yes))
     rows = custody.accept(note, id, how, settings_of(common), _confirm_accept)
@@ -88,7 +88,7 @@ def move(
 ) -> int:
     """Move the ledger to a new FILE, and close this one for ever. The same command again finishes a move that
     was killed."""
-    from batchcredit.runner import custody
+    from batchcredit.runner.settling import custody
 
     how = send_options("ledger move", common, Guarding(sandbox=sandbox), Sending(yes=yes))
     return _written(custody.move(file, note, how, settings_of(common), _confirm_move), common)
@@ -118,7 +118,7 @@ def audit(
 ) -> int:
     """Who decided what, when and on what grounds: of one batch, or of all. The whole trail is verified."""
     from batchcredit.console import tables
-    from batchcredit.runner import trail
+    from batchcredit.runner.settling import trail
 
     settings, how = settings_of(common), send_options("audit", common, Guarding(sandbox=sandbox))
     view = trail.trail(batch, expect, how, settings)

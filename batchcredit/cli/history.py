@@ -30,8 +30,8 @@ def history(
 ) -> int:
     """All transfers of the ledger, across batches, newest first: of one account, or of all."""
     from batchcredit.console import tables
-    from batchcredit.runner.history import Sought
-    from batchcredit.runner.history import history as found
+    from batchcredit.runner.settling.history import Sought
+    from batchcredit.runner.settling.history import history as found
 
     if limit < 1:
         raise RefusedError(f"--limit {limit}: it has to be 1 or more", reason="usage")

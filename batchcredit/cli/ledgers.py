@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from batchcredit.ledger.base import BatchRecord
-    from batchcredit.runner.verdicts import Decided
+    from batchcredit.runner.settling.verdicts import Decided
 
 _COMMON = Common()
 
@@ -34,7 +34,8 @@ def results(
     common: Common = _COMMON,
 ) -> int:
     """Rebuild the results file of a batch from the ledger."""
-    from batchcredit.runner import handing_over, records
+    from batchcredit.runner.returned import handing_over
+    from batchcredit.runner.settling import records
 
     how = send_options("results", common, Guarding(out=out, sandbox=sandbox), Sending(yes=yes))
     if hand_over:
@@ -55,7 +56,7 @@ def _confirm_closing(batch: "BatchRecord") -> bool:
 def show(batch: str = "", /, *, sandbox: Sandbox = False, common: Common = _COMMON) -> int:
     """What the ledger knows: of one batch, or of all of them."""
     from batchcredit.console import tables
-    from batchcredit.runner import records
+    from batchcredit.runner.settling import records
 
     settings, how = settings_of(common), send_options("show", common, Guarding(sandbox=sandbox))
     if not batch:
@@ -92,7 +93,7 @@ def resolve(
     common: Common = _COMMON,
 ) -> int:
     """Write your verdict on rows in doubt, or take it back with --as in-doubt: all of it, or nothing."""
-    from batchcredit.runner import verdicts
+    from batchcredit.runner.settling import verdicts
 
     numbers = rows if row is None else str(row)
     if sum((row is not None, bool(rows), path is not None)) != 1:
@@ -136,7 +137,7 @@ def cancel(
 ) -> int:
     """Withdraw what was not sent or was rejected, for ever."""
     from batchcredit.console.base import agreed
-    from batchcredit.runner import records
+    from batchcredit.runner.settling import records
 
     console = console_of(common)
     how = send_options(f"cancel {batch}", common, Guarding(out=out, sandbox=sandbox), Sending(yes=yes))

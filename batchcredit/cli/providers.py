@@ -35,7 +35,7 @@ def list_(*, common: Common = _COMMON) -> int:
 @providers.command(name="test")
 def probe(name: str, /, *, common: Common = _COMMON) -> int:
     """Probe one profile's credentials and own balance, without moving money."""
-    from batchcredit.runner import probing
+    from batchcredit.runner.outgoing import probing
 
     settings = settings_of(common)
     found = in_loop(lambda: probing.test(name, settings))
@@ -57,7 +57,7 @@ def clients(
     common: Common = _COMMON,
 ) -> int:
     """Write the provider's list of clients with an empty amount, to be filled in and given to run."""
-    from batchcredit.runner import probing
+    from batchcredit.runner.outgoing import probing
 
     console, settings = console_of(common), settings_of(common)
     found = in_loop(lambda: probing.clients(name, out.absolute(), settings))

@@ -24,7 +24,7 @@ from batchcredit.errors import RefusedError
 
 if TYPE_CHECKING:
     from batchcredit.reconcile.finding import Finding
-    from batchcredit.runner.statements import StatementOptions
+    from batchcredit.runner.settling.statements import StatementOptions
 
 
 def _flag(text: str) -> Parameter:
@@ -64,7 +64,7 @@ def reconcile(
 ) -> int:
     """Find out what became of the rows in doubt of a batch: from balances, and from a statement."""
     from batchcredit.console import evidence
-    from batchcredit.runner import reconciling
+    from batchcredit.runner.settling import reconciling
 
     if accept_likely and not apply:
         raise RefusedError(
@@ -93,7 +93,7 @@ def _confirm(findings: Sequence["Finding"]) -> bool:
 
 
 def _statement(exported: Exported) -> "StatementOptions | None":
-    from batchcredit.runner.statements import StatementOptions
+    from batchcredit.runner.settling.statements import StatementOptions
 
     if exported.statement is None:
         if exported != _EXPORTED:

@@ -98,7 +98,7 @@ def resume(
     A results or to-fix file picks the rows, and may correct them.
     """
     from batchcredit.runner import batch as batches
-    from batchcredit.runner import returning
+    from batchcredit.runner.returned import returning
 
     console, settings = console_of(common), settings_of(common)
     statuses, providers = only_flags(only)

@@ -8,7 +8,7 @@ from batchcredit import host
 from batchcredit.console.base import local_time
 from batchcredit.console.tables import money, table, text
 from batchcredit.reconcile.finding import Certainty, Finding
-from batchcredit.runner.reconciling import Reconciled
+from batchcredit.runner.settling.reconciling import Reconciled
 from batchcredit.transfer import shortest
 
 

@@ -14,13 +14,13 @@ from batchcredit import host
 from batchcredit.console.base import in_money, local_time, spoken, visible
 from batchcredit.ledger.audit import AuditEntry
 from batchcredit.ledger.base import BatchLane, BatchRecord, Custody, HistoryRow, Holder, ResultRow
-from batchcredit.runner.custody import LedgerView
-from batchcredit.runner.history import HistoryView
-from batchcredit.runner.money import Money, OwnAccount
-from batchcredit.runner.records import SHOWN, BatchView
+from batchcredit.runner.settling.custody import LedgerView
+from batchcredit.runner.settling.history import HistoryView
+from batchcredit.runner.settling.money import Money, OwnAccount
+from batchcredit.runner.settling.records import SHOWN, BatchView
+from batchcredit.runner.settling.trail import TrailView
+from batchcredit.runner.settling.verdicts import Decided, totals
 from batchcredit.runner.summary import Summary
-from batchcredit.runner.trail import TrailView
-from batchcredit.runner.verdicts import Decided, totals
 from batchcredit.sandbox.process import SandboxAddress
 from batchcredit.settings import Settings
 from batchcredit.transfer import STATUS, STATUSES, shortest

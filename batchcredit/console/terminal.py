@@ -31,8 +31,8 @@ from batchcredit.errors import BatchcreditError
 from batchcredit.ledger.base import LaneIdentity
 from batchcredit.reader import Example, Survey
 from batchcredit.runner.attendant import Trial
-from batchcredit.runner.guard import at
-from batchcredit.runner.lanes import host_of
+from batchcredit.runner.intake.guard import at
+from batchcredit.runner.outgoing.lanes import host_of
 from batchcredit.runner.plan import Plan
 from batchcredit.runner.summary import Summary
 from batchcredit.transfer import STATUSES, Event

@@ -11,12 +11,10 @@ from batchcredit.errors import RefusedError, StorageError
 from batchcredit.ledger import registry
 from batchcredit.ledger.base import BatchRecord, Ledger, LedgerReader, NewBatch, refuse_closed
 from batchcredit.reader import Survey, Worksheet, examine, invalid_path, write_invalid
-from batchcredit.runner import guard, lanes
 from batchcredit.runner.attendant import Attendant
-from batchcredit.runner.comparison import Comparison, left_rows, picked_by_flags, remainder
-from batchcredit.runner.desk import Desk
-from batchcredit.runner.dispatch import Dispatch, Order, finish
-from batchcredit.runner.enrolment import (
+from batchcredit.runner.intake import guard
+from batchcredit.runner.intake.comparison import Comparison, left_rows, picked_by_flags, remainder
+from batchcredit.runner.intake.enrolment import (
     Target,
     enrol_chunks,
     find_exact,
@@ -25,6 +23,9 @@ from batchcredit.runner.enrolment import (
     results_place,
 )
 from batchcredit.runner.options import InputOptions, SendOptions
+from batchcredit.runner.outgoing import lanes
+from batchcredit.runner.outgoing.desk import Desk
+from batchcredit.runner.outgoing.dispatch import Dispatch, Order, finish
 from batchcredit.runner.picked import Picked
 from batchcredit.runner.plan_file import read_plan, subject_of
 from batchcredit.runner.summary import Speed, Summary

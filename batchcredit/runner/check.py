@@ -8,13 +8,14 @@ from batchcredit.ledger import registry
 from batchcredit.ledger.base import LaneRecord, LedgerReader, RowKey
 from batchcredit.providers.base import Balance
 from batchcredit.reader import Survey, Worksheet
-from batchcredit.runner import guard, lanes
 from batchcredit.runner.attendant import Attendant
 from batchcredit.runner.batch import amounts, examined, ledger_url, refuse_kind
-from batchcredit.runner.comparison import Comparison, by_currency, remainder
-from batchcredit.runner.desk import Desk, Needed, ledger_note
-from batchcredit.runner.enrolment import Target, batch_name, identify, results_place, row_keys
+from batchcredit.runner.intake import guard
+from batchcredit.runner.intake.comparison import Comparison, by_currency, remainder
+from batchcredit.runner.intake.enrolment import Target, batch_name, identify, results_place, row_keys
 from batchcredit.runner.options import InputOptions, SendOptions
+from batchcredit.runner.outgoing import lanes
+from batchcredit.runner.outgoing.desk import Desk, Needed, ledger_note
 from batchcredit.runner.plan import LedgerNote, Plan
 from batchcredit.runner.plan_file import subject_of, write_plan
 from batchcredit.runner.summary import Speed, Summary, summarise

@@ -18,7 +18,7 @@ import uvloop  # noqa: F401  imported by the commands, once for all of them here
 import batchcredit.console
 import batchcredit.ledger.sqlite
 import batchcredit.runner.batch
-import batchcredit.runner.records  # noqa: F401
+import batchcredit.runner.settling.records  # noqa: F401
 from batchcredit.cli import run
 from batchcredit.ledger import sqlite_file
 

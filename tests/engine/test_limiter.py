@@ -20,7 +20,7 @@ from rig import Rig, accounts
 from batchcredit.engine.limiter import Pace, Rate
 from batchcredit.engine.wire.base import Departs, DialsLate, Exchange, at_once
 from batchcredit.providers.base import Answer, Request
-from batchcredit.runner.lanes import _wait_s
+from batchcredit.runner.outgoing.lanes import _wait_s
 from batchcredit.sandbox import Control, Fault
 from batchcredit.transfer import State
 

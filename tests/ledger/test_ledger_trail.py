@@ -9,8 +9,8 @@ from ledger_parts import Row, SqliteHome, begin, drive, enrol, refusal, say, set
 
 from batchcredit.errors import RefusedError
 from batchcredit.ledger.base import BatchRecord, Ledger
-from batchcredit.runner import trail
 from batchcredit.runner.options import SendOptions
+from batchcredit.runner.settling import trail
 from batchcredit.settings import Settings, load
 from batchcredit.transfer import Event, State
 

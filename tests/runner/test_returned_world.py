@@ -30,8 +30,8 @@ from batchcredit.ledger import registry
 from batchcredit.ledger.base import ResultRow
 from batchcredit.reader import ReadOptions
 from batchcredit.runner import batch as batches
-from batchcredit.runner import handing_over, returning
 from batchcredit.runner.options import InputOptions, SendOptions
+from batchcredit.runner.returned import handing_over, returning
 from batchcredit.sandbox import SandboxAddress
 from batchcredit.settings import load
 from batchcredit.transfer import INPUT_COLUMNS, SPENT, STATUS, State

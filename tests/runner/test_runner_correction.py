@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from runner_parts import BATCH, ListLedger, as_reader, result_row, worksheet
 
 from batchcredit.errors import RefusedError
-from batchcredit.runner import correction
+from batchcredit.runner.intake import correction
 from batchcredit.transfer import State
 
 NOT_CREDITED = (State.PENDING, State.UNSENT, State.REJECTED, State.INVALID)

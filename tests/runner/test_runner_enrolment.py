@@ -16,7 +16,7 @@ from batchcredit.errors import RefusedError
 from batchcredit.ledger.base import BatchRecord, LedgerReader
 from batchcredit.reader import ReadOptions, Survey
 from batchcredit.reader.survey import Twins
-from batchcredit.runner import enrolment
+from batchcredit.runner.intake import enrolment
 from batchcredit.runner.options import InputOptions
 from batchcredit.transfer import BATCH_NAME
 

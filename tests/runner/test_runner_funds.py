@@ -15,8 +15,8 @@ from batchcredit.engine.limiter import Pace
 from batchcredit.engine.wire.base import Exchange
 from batchcredit.ledger.base import LaneIdentity, LaneRecord
 from batchcredit.providers.base import Answer, Balance, Refusal, Request
-from batchcredit.runner import funds
-from batchcredit.runner.funds import FundsWatch
+from batchcredit.runner.outgoing import funds
+from batchcredit.runner.outgoing.funds import FundsWatch
 from batchcredit.transfer import Event, Outcome
 
 

@@ -13,7 +13,7 @@ from batchcredit.errors import RefusedError
 from batchcredit.ledger.base import Caps
 from batchcredit.reader import ReadOptions, Survey
 from batchcredit.reader.survey import Twin, Twins
-from batchcredit.runner import guard
+from batchcredit.runner.intake import guard
 from batchcredit.runner.options import InputOptions
 
 TOTALS = st.dictionaries(

@@ -14,8 +14,8 @@ from batchcredit import host
 from batchcredit.engine.limiter import Rate
 from batchcredit.errors import RefusedError
 from batchcredit.ledger.base import BatchLane, LaneIdentity, LaneRecord, LedgerReader
-from batchcredit.runner import lanes
 from batchcredit.runner.attendant import Attendant
+from batchcredit.runner.outgoing import lanes
 from batchcredit.settings import Settings
 
 REAL = profile("real")

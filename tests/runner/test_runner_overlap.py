@@ -15,8 +15,8 @@ from runner_parts import Row, enrolled, how
 from batchcredit.errors import RefusedError
 from batchcredit.ledger.base import BatchRecord, RowKey
 from batchcredit.ledger.sqlite import SqliteLedger
-from batchcredit.runner import overlap
-from batchcredit.runner.overlap import Found, Overlap, Window
+from batchcredit.runner.intake import overlap
+from batchcredit.runner.intake.overlap import Found, Overlap, Window
 from batchcredit.transfer import SPENT, State
 
 SINCE = Window(repeat_since_ms=50, correction_since_ms=20)

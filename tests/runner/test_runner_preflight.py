@@ -16,7 +16,7 @@ from batchcredit.errors import RefusedError
 from batchcredit.ledger.base import LaneIdentity, LaneRecord, RowKey
 from batchcredit.providers.base import Answer, Balance, Client, ClientPage, Provider, Refusal, Request
 from batchcredit.reader import Total
-from batchcredit.runner import preflight
+from batchcredit.runner.outgoing import preflight
 
 
 @dataclass

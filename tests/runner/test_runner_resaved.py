@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchcredit.runner.resaved import Reading, compared
+from batchcredit.runner.returned.resaved import Reading, compared
 
 AMOUNTS = st.decimals("0.0001", "99999999", places=4).map(
     lambda number: f"{number:f}".rstrip("0").rstrip(".")

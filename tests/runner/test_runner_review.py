@@ -14,8 +14,8 @@ from batchcredit.errors import RefusedError
 from batchcredit.ledger.base import BatchRecord, EnrolChunk, LaneIdentity, NewBatch
 from batchcredit.ledger.sqlite import SqliteLedger
 from batchcredit.reader import ReadOptions, Returned, Worksheet
-from batchcredit.runner import lanes
-from batchcredit.runner.review import MAY_BE_CORRECTED, Review, Reviewer
+from batchcredit.runner.outgoing import lanes
+from batchcredit.runner.returned.review import MAY_BE_CORRECTED, Review, Reviewer
 from batchcredit.transfer import INPUT_COLUMNS, State
 from batchcredit.writer import pack, write_results
 

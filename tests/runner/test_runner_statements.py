@@ -14,8 +14,8 @@ from batchcredit.errors import RefusedError
 from batchcredit.providers.base import Provider
 from batchcredit.providers.clicksend import ClickSend
 from batchcredit.providers.fastmessage import FastMessage
-from batchcredit.runner import statements as module
-from batchcredit.runner.statements import StatementOptions, statements
+from batchcredit.runner.settling import statements as module
+from batchcredit.runner.settling.statements import StatementOptions, statements
 
 BOTH: dict[str, type[Provider]] = {"clicksend": ClickSend, "kenya": FastMessage}
 ONE: dict[str, type[Provider]] = {"kenya": FastMessage}

@@ -12,8 +12,8 @@ from runner_parts import Row, enrolled
 
 from batchcredit.ledger.base import RowKey
 from batchcredit.ledger.sqlite import SqliteLedger
-from batchcredit.runner import unusual
-from batchcredit.runner.unusual import Unusual
+from batchcredit.runner.intake import unusual
+from batchcredit.runner.intake.unusual import Unusual
 from batchcredit.transfer import State
 
 AMOUNTS = st.sampled_from(["1", "3", "3.01", "9.5", "30"])

@@ -16,9 +16,9 @@ from batchcredit.errors import RefusedError
 from batchcredit.ledger import registry
 from batchcredit.ledger.base import Claim, EnrolChunk, Ledger, NewBatch, Settle
 from batchcredit.ledger.base import LaneIdentity as Identity
-from batchcredit.runner import verdicts
 from batchcredit.runner.options import SendOptions
-from batchcredit.runner.verdicts import Said
+from batchcredit.runner.settling import verdicts
+from batchcredit.runner.settling.verdicts import Said
 from batchcredit.settings import Settings, load
 from batchcredit.transfer import Event, Outcome, State
 from batchcredit.writer import IN_DOUBT_COLUMNS

@@ -18,7 +18,7 @@ from batchcredit.engine.wire.base import Exchange
 from batchcredit.engine.wire.connection import Connection
 from batchcredit.ledger import sqlite, sqlite_file, sqlite_sender
 from batchcredit.ledger.base import Claim, Claimed, Settle
-from batchcredit.runner import overlap
+from batchcredit.runner.intake import overlap
 from batchcredit.transfer import Event
 
 _late_claims: list[object] = []

@@ -41,8 +41,9 @@ from batchcredit.ledger import registry
 from batchcredit.ledger.base import BatchRecord, Ledger, ResultRow, Verdict
 from batchcredit.ledger.sqlite_reader import SqliteReader
 from batchcredit.reader import ReadOptions, Survey, Worksheet
-from batchcredit.runner import batch, desk, dispatch
+from batchcredit.runner import batch
 from batchcredit.runner.options import InputOptions, SendOptions
+from batchcredit.runner.outgoing import desk, dispatch
 from batchcredit.sandbox import SandboxSettings, answers
 from batchcredit.settings import Profile, Settings, default_profile
 from batchcredit.settings.loading import Limits

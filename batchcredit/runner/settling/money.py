@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from batchcredit.ledger.base import BatchRecord, LedgerReader, Moved, OwnBalance
-from batchcredit.runner.sending import TOLERANCE
+from batchcredit.runner.outgoing.sending import TOLERANCE
 from batchcredit.runner.summary import check_conserved
 from batchcredit.transfer import STATUS, STATUSES, State, shortest
 

@@ -21,12 +21,12 @@ from batchcredit.reconcile.finding import Certainty, Clock, Finding, Verdict, to
 from batchcredit.reconcile.statement import Period, Statement, compare
 from batchcredit.runner.attendant import Attendant
 from batchcredit.runner.batch import find_batch, holding_known
-from batchcredit.runner.desk import Desk
-from batchcredit.runner.looking import look
-from batchcredit.runner.money import Money, money_of
 from batchcredit.runner.options import SendOptions
-from batchcredit.runner.records import reading
-from batchcredit.runner.statements import StatementOptions, statements
+from batchcredit.runner.outgoing.desk import Desk
+from batchcredit.runner.settling.looking import look
+from batchcredit.runner.settling.money import Money, money_of
+from batchcredit.runner.settling.records import reading
+from batchcredit.runner.settling.statements import StatementOptions, statements
 from batchcredit.runner.summary import Speed, Summary, summarise
 from batchcredit.settings import Settings
 from batchcredit.transfer import BATCH_NAME, looks_like_results

@@ -13,11 +13,12 @@ from batchcredit import host
 from batchcredit.errors import RefusedError
 from batchcredit.ledger.base import AdoptChunk, AdoptRow, BatchRecord, EnrolRow, NewBatch, RowKey
 from batchcredit.reader import Cells, Returned, ReturnedRow, Survey, Total, Worksheet
-from batchcredit.runner import guard, lanes, overlap
-from batchcredit.runner.comparison import by_currency, is_asked_for
-from batchcredit.runner.desk import Desk
-from batchcredit.runner.dispatch import Dispatch, Order
-from batchcredit.runner.enrolment import find_exact
+from batchcredit.runner.intake import guard, overlap
+from batchcredit.runner.intake.comparison import by_currency, is_asked_for
+from batchcredit.runner.intake.enrolment import find_exact
+from batchcredit.runner.outgoing import lanes
+from batchcredit.runner.outgoing.desk import Desk
+from batchcredit.runner.outgoing.dispatch import Dispatch, Order
 from batchcredit.runner.picked import Picked
 from batchcredit.transfer import BATCH_NAME, SPENT, STATUSES, State
 from batchcredit.writer import Vetted, claim_path, ledger_of, pack, results_path, seal

@@ -9,9 +9,9 @@ from batchcredit.errors import RefusedError
 from batchcredit.ledger import registry
 from batchcredit.ledger.base import BatchLane, BatchRecord, LedgerReader, ResultRow
 from batchcredit.runner.batch import find_batch, holding_known, ledger_url
-from batchcredit.runner.lists import to_reverse, to_reverse_path, with_to_fix
-from batchcredit.runner.money import Money, money_of
 from batchcredit.runner.options import SendOptions
+from batchcredit.runner.outgoing.lists import to_reverse, to_reverse_path, with_to_fix
+from batchcredit.runner.settling.money import Money, money_of
 from batchcredit.runner.summary import HELD_UP, Speed, Summary, summarise
 from batchcredit.settings import Settings
 from batchcredit.transfer import STATUS, State

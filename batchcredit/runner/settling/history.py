@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from batchcredit.ledger.base import HistoryQuery, HistoryRow
 from batchcredit.providers import registry as providers
 from batchcredit.runner.options import SendOptions
-from batchcredit.runner.records import reading
+from batchcredit.runner.settling.records import reading
 from batchcredit.settings import Settings
 from batchcredit.writer import write_history
 

@@ -12,7 +12,7 @@ from batchcredit.ledger.base import BatchRecord, LedgerReader, ResultRow, Verdic
 from batchcredit.reader import FilledIn, filled_in
 from batchcredit.runner.batch import find_batch, holding_known
 from batchcredit.runner.options import SendOptions
-from batchcredit.runner.records import row_of
+from batchcredit.runner.settling.records import row_of
 from batchcredit.runner.summary import Speed, Summary, summarise
 from batchcredit.settings import Settings
 from batchcredit.transfer import State

@@ -10,7 +10,7 @@ from batchcredit.engine.lane import Lane
 from batchcredit.errors import RefusedError
 from batchcredit.ledger.base import LaneRecord
 from batchcredit.providers.base import Balance, Refusal
-from batchcredit.runner import lanes, preflight
+from batchcredit.runner.outgoing import lanes, preflight
 from batchcredit.settings import Settings
 from batchcredit.writer import write_clients
 

@@ -8,7 +8,7 @@ from batchcredit.engine.lane import Lane
 from batchcredit.ledger.base import SentRow
 from batchcredit.providers.base import Client, Refusal
 from batchcredit.reconcile.chain import Look
-from batchcredit.runner.preflight import PAGES_MOST, asked
+from batchcredit.runner.outgoing.preflight import PAGES_MOST, asked
 
 #: So few clients are asked one by one, without a look at how long the list is.
 _FEW = 2

@@ -8,7 +8,7 @@ import anyio
 from batchcredit.engine.lane import WALLET_EMPTY, Lane
 from batchcredit.engine.loop import now
 from batchcredit.providers.base import Balance
-from batchcredit.runner.preflight import read_own_balance
+from batchcredit.runner.outgoing.preflight import read_own_balance
 from batchcredit.transfer import Event, shortest
 
 #: The first look at the balance comes after so long, each later one after twice the time, up to the most: a

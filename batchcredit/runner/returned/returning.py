@@ -7,8 +7,6 @@ from batchcredit.errors import RefusedError
 from batchcredit.ledger import registry
 from batchcredit.ledger.base import BatchRecord, ResultRow, refuse_closed
 from batchcredit.reader import EditedTable, Returned, Worksheet, examine_table
-from batchcredit.runner import correction, guard, lanes
-from batchcredit.runner.adoption import Adopting, Adoption
 from batchcredit.runner.attendant import Attendant
 from batchcredit.runner.batch import (
     Enrolment,
@@ -20,13 +18,16 @@ from batchcredit.runner.batch import (
     refuse_blind,
     refuse_kind,
 )
-from batchcredit.runner.comparison import Comparison, is_asked_for, remainder
-from batchcredit.runner.desk import Desk
-from batchcredit.runner.dispatch import Dispatch, Order
-from batchcredit.runner.enrolment import Target, find_exact
+from batchcredit.runner.intake import correction, guard
+from batchcredit.runner.intake.comparison import Comparison, is_asked_for, remainder
+from batchcredit.runner.intake.enrolment import Target, find_exact
 from batchcredit.runner.options import InputOptions, SendOptions
+from batchcredit.runner.outgoing import lanes
+from batchcredit.runner.outgoing.desk import Desk
+from batchcredit.runner.outgoing.dispatch import Dispatch, Order
 from batchcredit.runner.picked import Picked
-from batchcredit.runner.review import Review, Reviewer
+from batchcredit.runner.returned.adoption import Adopting, Adoption
+from batchcredit.runner.returned.review import Review, Reviewer
 from batchcredit.runner.summary import Summary
 from batchcredit.settings import Settings
 from batchcredit.transfer import INPUT_COLUMNS, STATUS

@@ -14,9 +14,9 @@ from batchcredit.engine.lane import Lane
 from batchcredit.ledger.base import ClientBalance, LaneRecord, LedgerReader, OwnBalance, RowKey
 from batchcredit.providers.base import Balance
 from batchcredit.reader import Total
-from batchcredit.runner import lanes, preflight
 from batchcredit.runner.attendant import Attendant
 from batchcredit.runner.options import SendOptions
+from batchcredit.runner.outgoing import lanes, preflight
 from batchcredit.runner.plan import LanePlan, LedgerNote, Plan, seconds_needed
 from batchcredit.runner.plan_file import PlanFile
 from batchcredit.sandbox.process import sandbox_process

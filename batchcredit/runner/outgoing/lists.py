@@ -7,8 +7,8 @@ from pathlib import Path
 from batchcredit.errors import StorageError
 from batchcredit.ledger.base import BatchRecord, LedgerReader
 from batchcredit.runner.advice import adapters_of, adviser
-from batchcredit.runner.lanes import rules
 from batchcredit.runner.options import SendOptions
+from batchcredit.runner.outgoing.lanes import rules
 from batchcredit.runner.summary import Summary
 from batchcredit.settings import Profile
 from batchcredit.writer import list_path, write_to_fix, write_to_reverse

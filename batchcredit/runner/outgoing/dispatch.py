@@ -11,11 +11,11 @@ from batchcredit import host
 from batchcredit.engine.lane import Lane
 from batchcredit.errors import RefusedError, StorageError
 from batchcredit.ledger.base import BatchRecord, LaneRecord, Ledger, LedgerReader
-from batchcredit.runner import lanes, preflight
-from batchcredit.runner.desk import Desk, Keys, Needed, Probes, ledger_note, own_balances
-from batchcredit.runner.lists import with_to_fix
+from batchcredit.runner.outgoing import lanes, preflight
+from batchcredit.runner.outgoing.desk import Desk, Keys, Needed, Probes, ledger_note, own_balances
+from batchcredit.runner.outgoing.lists import with_to_fix
+from batchcredit.runner.outgoing.sending import Sending, Stop, one_error
 from batchcredit.runner.picked import Picked
-from batchcredit.runner.sending import Sending, Stop, one_error
 from batchcredit.runner.summary import Speed, Summary, summarise
 from batchcredit.writer import Vetted, claim_path, release_path, write_results
 

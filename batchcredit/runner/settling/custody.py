@@ -10,9 +10,9 @@ from batchcredit.ledger import registry
 from batchcredit.ledger.base import BatchRecord, Custody, Holder, Ledger, LedgerReader
 from batchcredit.runner.batch import ledger_url
 from batchcredit.runner.options import SendOptions
-from batchcredit.runner.records import reading
+from batchcredit.runner.settling.records import reading
+from batchcredit.runner.settling.trail import broken
 from batchcredit.runner.summary import Speed, summarise
-from batchcredit.runner.trail import broken
 from batchcredit.settings import Settings
 
 

@@ -14,9 +14,9 @@ from typing import NamedTuple
 from batchcredit.errors import RefusedError
 from batchcredit.ledger.base import BatchRecord, LedgerReader, ResultRow
 from batchcredit.reader import Cells, Returned, ReturnedRow
-from batchcredit.runner.guard import at
+from batchcredit.runner.intake.guard import at
 from batchcredit.runner.picked import Picked
-from batchcredit.runner.resaved import Reading, compared
+from batchcredit.runner.returned.resaved import Reading, compared
 from batchcredit.transfer import INPUT_COLUMNS, STATUS, State
 from batchcredit.writer import ledger_of, seal
 

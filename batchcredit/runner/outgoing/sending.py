@@ -18,8 +18,8 @@ from batchcredit.ledger.base import BatchRecord, Ledger, RowKey
 from batchcredit.ledger.journal import Journal, open_journal
 from batchcredit.providers.base import Client
 from batchcredit.runner.attendant import Attendant, Trial
-from batchcredit.runner.funds import FundsWatch
 from batchcredit.runner.options import SendOptions
+from batchcredit.runner.outgoing.funds import FundsWatch
 from batchcredit.transfer import MOVES, STATUS, State, Transfer
 
 #: A person sees progress so often.

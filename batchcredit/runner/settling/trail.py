@@ -9,7 +9,7 @@ from batchcredit.ledger.audit import AuditEntry, breaks
 from batchcredit.ledger.base import BatchRecord, LedgerReader, ResultRow
 from batchcredit.runner.batch import find_batch
 from batchcredit.runner.options import SendOptions
-from batchcredit.runner.records import reading
+from batchcredit.runner.settling.records import reading
 from batchcredit.settings import Settings
 from batchcredit.transfer import STATUS, State
 

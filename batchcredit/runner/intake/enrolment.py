@@ -10,7 +10,7 @@ from batchcredit import host
 from batchcredit.errors import RefusedError
 from batchcredit.ledger.base import BatchRecord, EnrolChunk, EnrolRow, Ledger, LedgerReader, RowKey
 from batchcredit.reader import Chunk, Survey, Worksheet
-from batchcredit.runner import correction
+from batchcredit.runner.intake import correction
 from batchcredit.runner.options import InputOptions, SendOptions
 from batchcredit.runner.picked import Picked
 from batchcredit.transfer import BATCH_NAME, State

@@ -10,12 +10,13 @@ from itertools import chain
 
 from batchcredit.ledger.base import BatchRecord, LedgerReader, RowKey
 from batchcredit.reader import Survey, Total, Worksheet
-from batchcredit.runner import correction, guard, lanes, overlap
-from batchcredit.runner.desk import Desk, Needed
-from batchcredit.runner.enrolment import Target, row_keys
+from batchcredit.runner.intake import correction, guard, overlap
+from batchcredit.runner.intake.enrolment import Target, row_keys
+from batchcredit.runner.intake.unusual import Unusual
 from batchcredit.runner.options import InputOptions, SendOptions
+from batchcredit.runner.outgoing import lanes
+from batchcredit.runner.outgoing.desk import Desk, Needed
 from batchcredit.runner.picked import Picked
-from batchcredit.runner.unusual import Unusual
 
 
 class Comparison:

@@ -1,0 +1,1 @@
+"""A batch in front of the providers: lanes, preflight, question, and the rows on their way."""
