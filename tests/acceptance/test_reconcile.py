@@ -30,7 +30,7 @@ def shop(cli: CommandLine, sandbox: Sandbox) -> CommandLine:
 
 
 def wait_out_quiet() -> None:
-    time.sleep(1.1)
+    time.sleep(2.1)  # a statement is read to the second
 
 
 def rows_of(account: str, amounts: Sequence[str]) -> list[tuple[str, str, str, str, str]]:

@@ -181,7 +181,7 @@ def test_while_a_large_file_is_read(number: Signals, shop: CommandLine) -> None:
     path = shop.write("batch.csv", batch_rows(300_000, accounts=5000))
     shop.env["TMPDIR"] = str(shop.home)
     running = shop.start("check", path, "--json")
-    wait_for(lambda: running.has_ended or list(shop.home.glob("batchcredit-*/input.csv")), every_s=0.001)
+    wait_for(lambda: running.has_ended or list(shop.home.glob("batchcredit-*/input-*.csv")), every_s=0.001)
     running.signal(number)
     ended = running.end()
     assert ended.refusal == (2, "stopped"), ended

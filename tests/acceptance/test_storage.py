@@ -205,7 +205,7 @@ def test_a_ledger_that_is_newer_than_we_are(shop: CommandLine, sandbox: Sandbox)
     connection.close()
     for ended in (use(shop), shop("show", "--json")):
         assert ended.refusal == (2, "ledger_newer"), ended
-        assert "upgrade" in ended.json["error"]["cure"]
+        assert "pip install" in ended.json["error"]["cure"]
     assert len(sandbox.arrivals()) == 8
 
 

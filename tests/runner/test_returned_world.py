@@ -494,6 +494,9 @@ def differs(rows: Sequence[dict[str, str]], written: Sequence[dict[str, str]]) -
 
     def sealed(row: dict[str, str]) -> list[object]:
         texts = [row.get(name, "").strip() for name in SEALED]
+        if row.get("provider") == "fastmessage":  # which takes an empty currency for its own
+            texts = [*texts, row.get("currency") or "KES"]
+            texts.remove(row.get("currency", "").strip())
         return [
             Decimal(text) if text.replace(".", "").isdecimal() and text.isascii() else text for text in texts
         ]
@@ -565,7 +568,8 @@ def test_nobody_is_paid_twice_by_ledgers_that_follow_each_other(
             assert spent <= {(row.state, row.transfer_id, key_of(row)) for row in now if row.state in SPENT}
             path = write(world.folder / "returned.csv", edited(read(place), correction))
             given_back(world, after, path, place, flags)
-            if not closes and [row.attempts for row in after.rows()] != [row.attempts for row in known]:
+            went_on = {row.row for row in after.rows() if row.state in SPENT}
+            if not closes and went_on - {row.row for row in known if row.state in SPENT}:
                 kept = before.rows()
                 assert before.resume_file(place, out=world.folder / "elsewhere.csv")
                 assert before.rows() == kept
