@@ -39,6 +39,10 @@ class Package:
             raise damaged(f"it is no zip archive ({error})") from None
         self.room = max(_FEW_BYTES, file.stat().st_size * _BYTES_PER_BYTE)
 
+    def close(self) -> None:
+        """Gives the file back."""
+        self._zip.close()
+
     def chunks(self, part: str) -> Iterator[bytes]:
         """The bytes of a part, in pieces."""
         try:

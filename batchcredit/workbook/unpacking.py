@@ -4,6 +4,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -45,7 +46,11 @@ def main(file: str, folder: str, sheet: str, most_rows: str) -> None:
 
 
 def _unpack(file: Path, folder: Path, wanted: str, most_rows: int) -> Unpacked:
-    book = Book(Package(file))
+    with closing(Package(file)) as package:
+        return _unpack_book(Book(package), folder, wanted, most_rows)
+
+
+def _unpack_book(book: Book, folder: Path, wanted: str, most_rows: int) -> Unpacked:
     texts = book.texts()
     sheet, rows = _chosen(book, texts, wanted)
     header = next(rows, None)
