@@ -126,6 +126,10 @@ def states_allowing(event: Event) -> tuple[State, ...]:
     return tuple(state for state, allowed in MOVES if allowed is event)
 
 
+#: States in which a row may be corrected: not credited, not in doubt, not withdrawn.
+CORRECTABLE = (State.PENDING, *states_allowing(Event.REOPEN))
+
+
 class Transfer(NamedTuple):
     """One row that asks for credit. `amount` is an exact decimal in its shortest form, never a float."""
 

@@ -676,10 +676,6 @@ class Ledger(LedgerReader):
         use, and the same call again finishes it."""
 
     @abstractmethod
-    def note_audit(self, what: str, batch: str, note: str, known: str = "") -> None:
-        """Add a decision that is not about one row to the audit trail."""
-
-    @abstractmethod
     def cancel(self, batch: int, row: int | None, note: str) -> int:
         """Withdraw what is not sent or rejected; how many rows."""
 

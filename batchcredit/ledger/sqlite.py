@@ -36,7 +36,7 @@ from batchcredit.ledger.sqlite_file import (
     transaction,
 )
 from batchcredit.ledger.sqlite_reader import CREDITED_AT, quoted, same_as
-from batchcredit.transfer import Event, State, shortest, states_allowing
+from batchcredit.transfer import CORRECTABLE, Event, State, shortest, states_allowing
 
 Loadable = TypeVar("Loadable", EnrolChunk, AdoptChunk)
 
@@ -286,7 +286,7 @@ class SqliteLedger(SqliteCustody, Ledger):
             f"""UPDATE transfer SET lane = ?, provider = ?, account = ?, account_key = ?, amount = ?,
             currency = ?, reference = ?, state = ?, reason = ?, message = ?, generation = generation + 1,
             http_status = NULL, provider_code = '', settled_by = '', not_before = 0 WHERE id = ?
-            AND state IN ('pending', {quoted(states_allowing(Event.REOPEN))})""",
+            AND state IN ({quoted(CORRECTABLE)})""",
             *(lane, provider, account, key, amount, currency, reference, state, reason, message, id_),
         )
         if not updated:

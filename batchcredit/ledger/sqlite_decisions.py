@@ -103,10 +103,6 @@ class SqliteDecisions(SqliteSender):
 
     # the trail
 
-    def note_audit(self, what: str, batch: str, note: str, known: str = "") -> None:
-        with self._transaction():
-            self._note(what, batch, None, "", "", "person", note, known)
-
     def _note_row(self, number: int, what: str, was: State, settled_by: str, note: str, known: str) -> None:
         """Add a decision on one row to the trail, within the transaction at hand."""
         ((batch, row, transfer),) = self._all(

@@ -1,6 +1,6 @@
 """run, check and resume: one batch from file to results."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -122,11 +122,14 @@ def ledger_url(how: SendOptions, settings: Settings) -> str:
     return settings.sandbox_ledger_url if how.sandbox else settings.ledger_url
 
 
-def holding_known(how: SendOptions, settings: Settings) -> AbstractContextManager[Ledger]:
-    """The ledger for a batch that is in it: one that does not exist is not made, and has none."""
+def holding_known(
+    how: SendOptions, settings: Settings, *, retired: bool = False
+) -> AbstractContextManager[Ledger]:
+    """The ledger for a batch that is in it: one that does not exist is not made, and has none. A copy, or one
+    that has begun to move, is refused unless `retired`."""
     url = ledger_url(how, settings)
     registry.read(url, how.note).close()
-    return closing(registry.hold(url, how.command, how.note))
+    return closing(registry.hold(url, how.command, how.note, retired=retired))
 
 
 @contextmanager
@@ -150,6 +153,17 @@ def _is_new(url: str, note: registry.Note) -> bool:
         return True
     with closing(registry.read(url, note)) as ledger:
         return ledger.is_live() is None
+
+
+def refuse_unagreed(how: SendOptions, confirm: Callable[[], bool]) -> None:
+    """Ask before something is decided, unless --yes has answered."""
+    if not how.yes and not confirm():
+        raise RefusedError("not agreed to: nothing was changed", reason="not_approved")
+
+
+def kept_results(batch: BatchRecord, how: SendOptions) -> Path:
+    """Where the results of a known batch go: where they are, unless --out names another place."""
+    return how.out.absolute() if how.out else Path(batch.results)
 
 
 def refuse_kind(ledger: LedgerReader, *, live: bool) -> None:
@@ -201,7 +215,7 @@ async def go_on(
     rows that may go. `vetted`: a file that was read before, whose place the results may take."""
     refuse_closed(batch)
     ledger, how = dispatch.ledger, dispatch.desk.how
-    results = how.out.absolute() if how.out else Path(batch.results)
+    results = kept_results(batch, how)
     if next(left_rows(ledger, batch, how, only), None) is None:
         claim_path(results, input_path, batch.name, batch, ledger, vetted=vetted)
         return finish(ledger, batch, results, Speed(), dispatch.desk, vetted)

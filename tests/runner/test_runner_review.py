@@ -15,8 +15,8 @@ from batchcredit.ledger.base import BatchRecord, EnrolChunk, LaneIdentity, NewBa
 from batchcredit.ledger.sqlite import SqliteLedger
 from batchcredit.reader import ReadOptions, Returned, Worksheet
 from batchcredit.runner.outgoing import lanes
-from batchcredit.runner.returned.review import MAY_BE_CORRECTED, Review, Reviewer
-from batchcredit.transfer import INPUT_COLUMNS, State
+from batchcredit.runner.returned.review import Review, Reviewer
+from batchcredit.transfer import CORRECTABLE, INPUT_COLUMNS, State
 from batchcredit.writer import pack, write_results
 
 STATES = [State.CREDITED, State.IN_DOUBT, State.PENDING, State.UNSENT, State.REJECTED, State.CANCELLED] * 2
@@ -100,7 +100,7 @@ def test_no_edit_makes_a_paid_row_go(edits: list[tuple[int, str, str]], order: l
     if review is None:
         return
     open_ = {number for number, state in enumerate(STATES, 1) if state in (State.PENDING, State.UNSENT)}
-    correctable = {number for number, state in enumerate(STATES, 1) if state in MAY_BE_CORRECTED}
+    correctable = {number for number, state in enumerate(STATES, 1) if state in CORRECTABLE}
     assert set(review.picked) <= open_ | review.edits.keys()
     assert review.edits.keys() <= correctable & touched
     assert untouched & open_ <= set(review.picked)

@@ -38,9 +38,7 @@ class Comparison:
         kept = ledger.batch_lanes(target.batch.id) if target.batch else []
         found = lanes.ways(list(survey.provider_rows), desk.known, ledger, kept, desk.how)
         # a lane that this ledger has never seen has no equal rows, but references are known without lanes
-        self._ids = {
-            name: way.lane.id if way.lane else -number for number, (name, way) in enumerate(found.items(), 1)
-        }
+        self._ids = lanes.lane_ids(found)
         since = overlap.window(desk.settings.repeat_window_ms)
         self._unusual = Unusual(ledger, target.batch.id if target.batch else 0)
         keys = self._unusual.watch(self._changed(row_keys(worksheet, self._ids)))

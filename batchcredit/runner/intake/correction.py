@@ -9,10 +9,7 @@ from typing import Any
 from batchcredit.errors import RefusedError
 from batchcredit.ledger.base import BatchRecord, LedgerReader, ResultRow
 from batchcredit.reader import Chunk, Worksheet
-from batchcredit.transfer import INPUT_COLUMNS, State
-
-#: States in which a row may be corrected: not credited, not in doubt, not withdrawn.
-_MAY = (State.PENDING, State.UNSENT, State.REJECTED, State.INVALID)
+from batchcredit.transfer import CORRECTABLE, INPUT_COLUMNS, State
 
 _COLUMNS = (*INPUT_COLUMNS, "problem")
 
@@ -116,7 +113,7 @@ def _change(now: tuple[Any, ...], was: ResultRow, batch: BatchRecord, path: Path
         raise _refused(
             path, batch, f"row {was.row} differs, and only its reference could say that it is the same row"
         )
-    if was.state not in _MAY:
+    if was.state not in CORRECTABLE:
         raise _refused(path, batch, f"row {was.row} differs, and it is {was.state} already")
     yield Change(was.row, before, texts, is_valid)
 

@@ -28,6 +28,11 @@ class Way:
     lane: LaneRecord | None
 
 
+def lane_ids(ways: Mapping[str, Way]) -> dict[str, int]:
+    """The lane of each profile; below zero where this ledger has not seen it, and so has no rows of it."""
+    return {name: way.lane.id if way.lane else -number for number, (name, way) in enumerate(ways.items(), 1)}
+
+
 def profiles(settings: Settings, how: SendOptions) -> dict[str, Profile]:
     """The profiles that rows may name, with the command line's lower bounds. A rehearsal also knows each kind
     that can be simulated by its own name, so that it needs no settings."""

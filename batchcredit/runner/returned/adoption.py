@@ -261,9 +261,7 @@ class Adopting:
         self._ledger, self._desk = dispatch.ledger, dispatch.desk
         self._adoption, self._found, self._survey = adoption, found, survey
         ways = lanes.ways(sorted(found.profiles), self._desk.known, self._ledger, [], self._desk.how)
-        self._ids = {
-            name: way.lane.id if way.lane else -number for number, (name, way) in enumerate(ways.items(), 1)
-        }
+        self._ids = lanes.lane_ids(ways)
 
     def order(self, vetted: Vetted | None) -> Order:
         """What is to be sent of it; RefusedError where it is here already, or its money is asked for here."""

@@ -3,9 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from batchcredit.errors import RefusedError
 from batchcredit.ledger.base import BatchRecord
-from batchcredit.runner.batch import find_batch, holding_known
+from batchcredit.runner.batch import find_batch, holding_known, kept_results, refuse_unagreed
 from batchcredit.runner.options import SendOptions
 from batchcredit.runner.summary import Speed, Summary, summarise
 from batchcredit.settings import Settings
@@ -21,11 +20,10 @@ def hand_over(
     """
     with holding_known(how, settings) as ledger:
         batch = find_batch(ledger, name)
-        path = how.out.absolute() if how.out else Path(batch.results)
+        path = kept_results(batch, how)
         claim_path(path, Path(batch.source), batch.name, batch, ledger)
         if batch.closed_ms is None:
-            if not how.yes and not confirm(batch):
-                raise RefusedError("not agreed to: nothing was changed", reason="not_approved")
+            refuse_unagreed(how, lambda: confirm(batch))
             ledger.close_batch(batch.id, f"handed over with {path}")
             batch = find_batch(ledger, batch.name)
         written = write_results(ledger, batch, path)

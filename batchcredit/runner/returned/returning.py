@@ -14,6 +14,7 @@ from batchcredit.runner.batch import (
     go_on,
     holding,
     holding_known,
+    kept_results,
     ledger_url,
     refuse_blind,
     refuse_kind,
@@ -185,7 +186,7 @@ class _Return:
         rest = remainder(self._ledger, desk, batch, kept)
         compared = Comparison(self._ledger, desk, given, survey, self._worksheet, target)
         self._show(changes)
-        results = desk.how.out.absolute() if desk.how.out else Path(batch.results)
+        results = kept_results(batch, desk.how)
         enrolment = Enrolment(self._dispatch, given, survey, self._worksheet, target, results)
         return Order(
             name=batch.name,

@@ -17,11 +17,8 @@ from batchcredit.reader import Cells, Returned, ReturnedRow
 from batchcredit.runner.intake.guard import at
 from batchcredit.runner.picked import Picked
 from batchcredit.runner.returned.resaved import Reading, compared
-from batchcredit.transfer import INPUT_COLUMNS, STATUS, State
+from batchcredit.transfer import CORRECTABLE, INPUT_COLUMNS, STATUS, State
 from batchcredit.writer import ledger_of, seal
-
-#: States in which a row may be corrected: not credited, not in doubt, not withdrawn.
-MAY_BE_CORRECTED = (State.PENDING, State.UNSENT, State.REJECTED, State.INVALID)
 
 _LEFT = (State.PENDING, State.UNSENT)
 
@@ -259,7 +256,7 @@ class Reviewer:
         attempts = _NUMBER.fullmatch(told.get("attempts", ""))
         made = int(attempts[1]) if attempts else known.attempts
         same = told["transfer_id"] == known.transfer_id
-        unpaid_here = known.state in (*MAY_BE_CORRECTED, State.CANCELLED)
+        unpaid_here = known.state in (*CORRECTABLE, State.CANCELLED)
         paid_there = told["status"] in _SPENT_THERE and known.settled_by in ("", "provider")
         ended_there = told["status"] in _FINAL and told["status"] != STATUS[known.state]
         more = made > known.attempts or (paid_there and made == known.attempts) or ended_there
@@ -281,7 +278,7 @@ class Reviewer:
                 reading = Reading.CHANGED
             if reading is Reading.CHANGED:
                 changed[column] = now
-            elif reading is Reading.UNCLEAR and known.state in MAY_BE_CORRECTED and wanted(known):
+            elif reading is Reading.UNCLEAR and known.state in CORRECTABLE and wanted(known):
                 self._refuse_unclear(pair, column, was, now)
             elif reading is not Reading.SAME:
                 self._review.damaged.add(f"{pair.where}, {column}: {now[:40]} for {was[:40]}")
@@ -303,7 +300,7 @@ class Reviewer:
         column = next(iter(changed))
         was = getattr(pair.enrolled, column)
         what = f"{pair.where}, {column}: {changed[column][:40]!r} stands where {was[:40]!r} was enrolled"
-        if known.state not in MAY_BE_CORRECTED:
+        if known.state not in CORRECTABLE:
             raise self._refused(
                 f"{what}, and the row is {STATUS[known.state]} already",
                 "not_correctable",

@@ -1,14 +1,13 @@
 """The ledger as a file: how it stands, a copy of it, a copy taken into use, and a move to another place."""
 
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from batchcredit.errors import DefectError, RefusedError
 from batchcredit.ledger import registry
 from batchcredit.ledger.base import BatchRecord, Custody, Holder, Ledger, LedgerReader
-from batchcredit.runner.batch import ledger_url
+from batchcredit.runner.batch import holding_known, ledger_url, refuse_unagreed
 from batchcredit.runner.options import SendOptions
 from batchcredit.runner.settling.records import reading
 from batchcredit.runner.settling.trail import broken
@@ -79,15 +78,14 @@ def accept(
 ) -> int:
     """Take a copy into use: what is not final is in doubt from now on; how many rows. `confirm` asks; where
     nobody is asked, `said_id` has to be the ledger's id."""
-    with _retired(how, settings) as ledger:
+    with holding_known(how, settings, retired=True) as ledger:
         if how.yes and said_id != ledger.id:
             raise RefusedError(
                 f"with --yes the ledger has to be named: the id of {ledger.url} is {ledger.id}",
                 reason="usage",
                 cure=f"batchcredit ledger accept --yes --id {ledger.id}, if that is the one",
             )
-        if not how.yes and not confirm(ledger):
-            raise RefusedError("not agreed to: nothing was changed", reason="not_approved")
+        refuse_unagreed(how, lambda: confirm(ledger))
         return ledger.accept(note)
 
 
@@ -96,15 +94,7 @@ def move(
 ) -> Path:
     """Close the ledger for ever, and open a copy of it at `path`. `confirm` asks."""
     place = path.absolute()
-    with _retired(how, settings) as ledger:
-        if not how.yes and not confirm(ledger, place):
-            raise RefusedError("not agreed to: nothing was changed", reason="not_approved")
+    with holding_known(how, settings, retired=True) as ledger:
+        refuse_unagreed(how, lambda: confirm(ledger, place))
         ledger.move_to(place, note)
     return place
-
-
-def _retired(how: SendOptions, settings: Settings) -> "closing[Ledger]":
-    """The ledger, also where it is a copy or has begun to move; one that does not exist is not made."""
-    url = ledger_url(how, settings)
-    registry.read(url, how.note).close()
-    return closing(registry.hold(url, how.command, how.note, retired=True))

@@ -20,13 +20,14 @@ from batchcredit.reconcile.chain import Look
 from batchcredit.reconcile.finding import Certainty, Clock, Finding, Verdict, together
 from batchcredit.reconcile.statement import Period, Statement, compare
 from batchcredit.runner.attendant import Attendant
-from batchcredit.runner.batch import find_batch, holding_known
+from batchcredit.runner.batch import find_batch, holding_known, refuse_unagreed
 from batchcredit.runner.options import SendOptions
 from batchcredit.runner.outgoing.desk import Desk
 from batchcredit.runner.settling.looking import look
 from batchcredit.runner.settling.money import Money, money_of
 from batchcredit.runner.settling.records import reading
 from batchcredit.runner.settling.statements import StatementOptions, statements
+from batchcredit.runner.settling.verdicts import decide
 from batchcredit.runner.summary import Speed, Summary, summarise
 from batchcredit.settings import Settings
 from batchcredit.transfer import BATCH_NAME, looks_like_results
@@ -269,16 +270,8 @@ def _applied(
     """Write these findings as verdicts, all or none."""
     if not chosen:
         return frozenset()
-    if not how.yes and not confirm(chosen):
-        raise RefusedError("not agreed to: nothing was changed", reason="not_approved")
-    problems = ledger.resolve(batch.id, [_decision(finding) for finding in chosen], settings.quiet_ms)
-    if problems:
-        said = "; ".join(f"row {row}: {why}" for row, why in problems[:10])
-        raise RefusedError(
-            f"batch {batch.name}: {said}; nothing was changed",
-            reason="verdict",
-            cure=f"batchcredit show {batch.name}",
-        )
+    refuse_unagreed(how, lambda: confirm(chosen))
+    decide(ledger, batch, [_decision(finding) for finding in chosen], settings)
     return frozenset(finding.row.row for finding in chosen)
 
 

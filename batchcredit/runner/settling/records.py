@@ -8,7 +8,7 @@ from pathlib import Path
 from batchcredit.errors import RefusedError
 from batchcredit.ledger import registry
 from batchcredit.ledger.base import BatchLane, BatchRecord, LedgerReader, ResultRow
-from batchcredit.runner.batch import find_batch, holding_known, ledger_url
+from batchcredit.runner.batch import find_batch, holding_known, kept_results, ledger_url, refuse_unagreed
 from batchcredit.runner.options import SendOptions
 from batchcredit.runner.outgoing.lists import to_reverse, to_reverse_path, with_to_fix
 from batchcredit.runner.settling.money import Money, money_of
@@ -43,7 +43,7 @@ def results(name: str, how: SendOptions, settings: Settings) -> Summary:
     """Rebuild the results file of a batch from the ledger."""
     with reading(how, settings) as ledger:
         batch = find_batch(ledger, name)
-        path = how.out.absolute() if how.out else Path(batch.results)
+        path = kept_results(batch, how)
         claim_path(path, Path(batch.source), batch.name, batch, ledger)
         written = write_results(ledger, batch, path)
         summary = summarise(ledger, batch, written, Speed(), how.again)
@@ -106,8 +106,7 @@ def cancel(
         if row is not None:
             found = row_of(ledger, batch, row)
             what += f" ({STATUS[found.state]}: account {found.account}, {found.amount} {found.currency})"
-        if not how.yes and not confirm(f"{what} of batch {batch.name}"):
-            raise RefusedError("not agreed to: nothing was changed", reason="not_approved")
+        refuse_unagreed(how, lambda: confirm(f"{what} of batch {batch.name}"))
         number = ledger.cancel(batch.id, row, note)
         if row is not None and not number:
             raise RefusedError(

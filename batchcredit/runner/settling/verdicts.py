@@ -8,9 +8,9 @@ from decimal import Decimal
 from pathlib import Path
 
 from batchcredit.errors import RefusedError
-from batchcredit.ledger.base import BatchRecord, LedgerReader, ResultRow, Verdict
+from batchcredit.ledger.base import BatchRecord, Ledger, LedgerReader, ResultRow, Verdict
 from batchcredit.reader import FilledIn, filled_in
-from batchcredit.runner.batch import find_batch, holding_known
+from batchcredit.runner.batch import find_batch, holding_known, refuse_unagreed
 from batchcredit.runner.options import SendOptions
 from batchcredit.runner.settling.records import row_of
 from batchcredit.runner.summary import Speed, Summary, summarise
@@ -70,11 +70,16 @@ def resolve(
         decided = _from_file(said, said.path, ledger, batch) if said.path else _by_number(said, ledger, batch)
         _refuse_unnamed(decided, said, how)
         _refuse_other_totals(totals(decided), how.expect_totals)
-        if not how.yes and not confirm(decided):
-            raise RefusedError("not agreed to: nothing was changed", reason="not_approved")
-        problems = ledger.resolve(batch.id, [each.verdict for each in decided], settings.quiet_ms)
-        _refuse(batch, [f"row {row} of {batch.name}: {why}" for row, why in problems])
+        refuse_unagreed(how, lambda: confirm(decided))
+        decide(ledger, batch, [each.verdict for each in decided], settings)
         return len(decided), summarise(ledger, batch, None, Speed(), how.again)
+
+
+def decide(ledger: Ledger, batch: BatchRecord, verdicts: Sequence[Verdict], settings: Settings) -> None:
+    """Write these verdicts, all of them or none. Raises RefusedError (`verdict`) naming the rows that
+    can't take theirs."""
+    problems = ledger.resolve(batch.id, verdicts, settings.quiet_ms)
+    _refuse(batch, [f"row {row} of {batch.name}: {why}" for row, why in problems])
 
 
 def _refuse(batch: BatchRecord, problems: Sequence[str]) -> None:
