@@ -1,15 +1,14 @@
 """A provider's list of clients as a file to fill in: given back to `run`, it is a batch."""
 
-import gzip
 from collections.abc import Iterable
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 import polars as pl
 
 from batchcredit.providers.base import Client
 from batchcredit.transfer import shortest
-from batchcredit.writer.table import csv_text
+from batchcredit.writer.csv_file import write_csv, write_csv_gz
 from batchcredit.writer.target import ending, replace
 from batchcredit.writer.xlsx import write_xlsx
 
@@ -28,8 +27,9 @@ def write_clients(profile: str, clients: Iterable[Client], path: Path) -> Path:
         schema=dict.fromkeys(CLIENT_COLUMNS, pl.String()),
         orient="row",
     )
-    write = {".csv": _csv, ".csv.gz": _csv_gz, ".parquet": _parquet, ".xlsx": _xlsx}[ending(path)]
-    return replace(path, lambda file: write(frame, file), lambda _: False)
+    formats = {".csv": write_csv, ".csv.gz": write_csv_gz, ".parquet": _parquet, ".xlsx": write_xlsx}
+    write = formats[ending(path)]
+    return replace(path, lambda file: write([frame], file), lambda _: False)
 
 
 def _cells(profile: str, client: Client) -> tuple[str | None, ...]:
@@ -37,18 +37,5 @@ def _cells(profile: str, client: Client) -> tuple[str | None, ...]:
     return profile, client.account, client.name or None, client.currency or None, balance, None
 
 
-def _csv(frame: pl.DataFrame, file: BinaryIO) -> None:
-    csv_text(frame).write_csv(file)
-
-
-def _csv_gz(frame: pl.DataFrame, file: BinaryIO) -> None:
-    with gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0) as zipped:
-        _csv(frame, cast(BinaryIO, zipped))
-
-
-def _xlsx(frame: pl.DataFrame, file: BinaryIO) -> None:
-    write_xlsx([frame], file)
-
-
-def _parquet(frame: pl.DataFrame, file: BinaryIO) -> None:
-    frame.write_parquet(file)
+def _parquet(frames: Iterable[pl.DataFrame], file: BinaryIO) -> None:
+    pl.concat(frames).write_parquet(file)

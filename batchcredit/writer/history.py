@@ -1,10 +1,8 @@
 """All transfers of a ledger as a CSV file."""
 
-import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
 
 import polars as pl
 
@@ -12,7 +10,7 @@ from batchcredit import host
 from batchcredit.errors import RefusedError
 from batchcredit.ledger.base import HistoryRow
 from batchcredit.transfer import STATUS
-from batchcredit.writer.table import csv_text
+from batchcredit.writer.csv_file import write_csv
 from batchcredit.writer.target import ending, replace
 
 _PIECE_ROWS = 10_000
@@ -34,21 +32,14 @@ def write_history(rows: Iterable[HistoryRow], path: Path) -> Path:
         raise RefusedError(
             f"{path}: a history is written as CSV", reason="out_format", cure="name a file that ends in .csv"
         )
-    return replace(path, lambda file: _write(rows, file), lambda _: False)
+    return replace(path, lambda file: write_csv(_frames(rows), file), lambda _: False)
 
 
-def _write(rows: Iterable[HistoryRow], file: BinaryIO) -> None:
-    source = iter(rows)
-    file.write(_text([], header=True))
-    while piece := list(islice(source, _PIECE_ROWS)):
-        file.write(_text(piece, header=False))
-
-
-def _text(piece: Sequence[HistoryRow], *, header: bool) -> bytes:
-    text = io.BytesIO()
-    frame = pl.DataFrame(list(map(_cells, piece)), schema=_SCHEMA, orient="row")
-    csv_text(frame).write_csv(text, include_header=header)
-    return text.getvalue()
+def _frames(rows: Iterable[HistoryRow]) -> Iterator[pl.DataFrame]:
+    yield pl.DataFrame(schema=_SCHEMA)  # the header stands there also where no transfer does
+    cells = map(_cells, rows)
+    while piece := list(islice(cells, _PIECE_ROWS)):
+        yield pl.DataFrame(piece, schema=_SCHEMA, orient="row")
 
 
 def _cells(row: HistoryRow) -> tuple[str | int | None, ...]:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import islice
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -12,7 +11,7 @@ import polars as pl
 from batchcredit import host
 from batchcredit.ledger.base import BatchRecord, LedgerReader, ResultRow
 from batchcredit.transfer import State, shortest
-from batchcredit.writer.person_files import rows_in, write_list
+from batchcredit.writer.person_files import pages_in, write_list
 
 #: `line` is the row of the file as people count, with the header as the first one.
 IN_DOUBT_COLUMNS = (
@@ -22,7 +21,6 @@ IN_DOUBT_COLUMNS = (
 )
 
 _FILLED_IN = ("verdict", "note")
-_PIECE_ROWS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +66,8 @@ def write_in_doubt(
         )
 
     def frames() -> Iterator[pl.DataFrame]:
-        rows = rows_in(ledger, batch, (State.IN_DOUBT,))
-        while some := list(islice(rows, _PIECE_ROWS)):
-            yield _frame([cells(row) for row in some])
+        for page in pages_in(ledger, batch, (State.IN_DOUBT,)):
+            yield _frame([cells(row) for row in page])
 
     return write_list(path, batch, frames, ours=IN_DOUBT_COLUMNS, filled_in=_FILLED_IN)
 

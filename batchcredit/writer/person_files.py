@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO
 
 import polars as pl
 
 from batchcredit.errors import RefusedError
 from batchcredit.ledger.base import BatchRecord, LedgerReader, ResultRow
 from batchcredit.transfer import State
+from batchcredit.writer.csv_file import csv_pieces, write_csv
 from batchcredit.writer.csv_records import UNREADABLE, is_regular, records
 from batchcredit.writer.table import csv_text
 from batchcredit.writer.target import disk_error, ending, is_taken, replace, second_name
@@ -46,12 +46,14 @@ def list_path(
     return out.absolute()
 
 
-def rows_in(ledger: LedgerReader, batch: BatchRecord, states: Sequence[State]) -> Iterator[ResultRow]:
-    """The rows of a batch in these states, in order, however many they are."""
+def pages_in(
+    ledger: LedgerReader, batch: BatchRecord, states: Sequence[State]
+) -> Iterator[Sequence[ResultRow]]:
+    """The rows of a batch in these states, in order, however many they are; no page is empty."""
     last = 0
-    while some := ledger.rows_in(batch.id, states, (), _PAGE_ROWS, after_row=last):
-        yield from some
-        last = some[-1].row
+    while page := ledger.rows_in(batch.id, states, (), _PAGE_ROWS, after_row=last):
+        yield page
+        last = page[-1].row
 
 
 def write_list(
@@ -74,7 +76,7 @@ def write_list(
     def may_replace(taken: Path) -> bool:
         return _may_go(taken, kind, header, _cells(frames()))
 
-    return replace(path, lambda file: _write(file, frames()), may_replace)
+    return replace(path, lambda file: write_csv(frames(), file), may_replace)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,22 +96,9 @@ class _Kind:
         return [*own, *(columns.index(name) for name in self.filled_in)]
 
 
-def _write(file: BinaryIO, frames: Iterable[pl.DataFrame]) -> None:
-    file.writelines(text.getbuffer() for text in _texts(frames))
-
-
-def _texts(frames: Iterable[pl.DataFrame]) -> Iterator[io.BytesIO]:
-    header = True
-    for frame in frames:
-        text = io.BytesIO()
-        csv_text(frame).write_csv(text, include_header=header)
-        header = False
-        yield text
-
-
 def _cells(frames: Iterable[pl.DataFrame]) -> Iterator[list[str]]:
     """The rows as a reader of the file will find them, without the header."""
-    lines = chain.from_iterable(io.StringIO(text.getvalue().decode(), newline="") for text in _texts(frames))
+    lines = chain.from_iterable(io.StringIO(str(piece, "utf-8"), newline="") for piece in csv_pieces(frames))
     found = csv.reader(lines, strict=True)
     next(found)
     return found

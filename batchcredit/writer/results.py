@@ -1,6 +1,5 @@
 """From the ledger to a results file: every row of the batch once, in order, in bounded memory."""
 
-import gzip
 import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ from polars.io.plugins import register_io_source
 from batchcredit.ledger.base import BatchRecord, LedgerReader
 from batchcredit.writer import table
 from batchcredit.writer.cells import Cells, lost
+from batchcredit.writer.csv_file import write_csv, write_csv_gz
 from batchcredit.writer.ownership import Vetted, is_evidence, is_of_batch
 from batchcredit.writer.target import ending, replace
 from batchcredit.writer.xlsx import write_xlsx
@@ -35,7 +35,8 @@ def write_results(
     or is older than the ledger's restoration.
     Raises StorageError where the disk refuses, and DefectError where a row is missing or there twice.
     """
-    write = {".csv": _csv, ".csv.gz": _csv_gz, ".parquet": _parquet, ".xlsx": write_xlsx}[ending(path)]
+    formats = {".csv": write_csv, ".csv.gz": write_csv_gz, ".parquet": _parquet, ".xlsx": write_xlsx}
+    write = formats[ending(path)]
     chunks = _Chunks(ledger, batch, progress or _silent)
 
     def may_replace(taken: Path) -> bool:
@@ -73,20 +74,6 @@ class _Chunks:
         if [row.row for row in rows] != list(range(first, last + 1)):
             raise lost(self._batch, f"rows {first} to {last} are not there exactly once, in order")
         return cells.hstack(table.chunk(self._batch, rows))
-
-
-def _csv(chunks: _Chunks, file: BinaryIO) -> None:
-    header = True
-    for frame in chunks:
-        text = io.BytesIO()
-        table.csv_text(frame).write_csv(text, include_header=header)
-        file.write(text.getbuffer())
-        header = False
-
-
-def _csv_gz(chunks: _Chunks, file: BinaryIO) -> None:
-    with gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0) as zipped:
-        _csv(chunks, cast(BinaryIO, zipped))
 
 
 def _parquet(chunks: _Chunks, file: BinaryIO) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ from batchcredit.ledger.base import BatchRecord, LedgerReader, ResultRow
 from batchcredit.transfer import State
 from batchcredit.writer import table
 from batchcredit.writer.cells import Cells
-from batchcredit.writer.person_files import rows_in, write_list
+from batchcredit.writer.person_files import pages_in, write_list
 
 #: What stands behind the input's own columns; where one of those is called so, ours has a `_` behind it.
 TO_FIX_COLUMNS = ("row", "problem", "cure", "batch", "seal")
@@ -38,7 +39,7 @@ def write_to_fix(
     cells = cache(lambda: Cells(ledger, batch))
 
     def frames() -> Iterator[pl.DataFrame]:
-        rows = rows_in(ledger, batch, _TO_FIX)
+        rows = chain.from_iterable(pages_in(ledger, batch, _TO_FIX))
         wanted = next(rows, None)
         for first, piece in cells() if wanted else ():
             here = []

@@ -1,7 +1,6 @@
 """`<batch>.to-reverse.csv`: what a withdrawn batch had already credited, for whoever takes it back."""
 
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 
 import polars as pl
@@ -9,7 +8,7 @@ import polars as pl
 from batchcredit.ledger.base import BatchRecord, LedgerReader
 from batchcredit.transfer import State
 from batchcredit.writer import table
-from batchcredit.writer.person_files import rows_in, write_list
+from batchcredit.writer.person_files import pages_in, write_list
 
 TO_REVERSE_COLUMNS = (
     *("provider", "account", "amount", "currency", "reference", "row", "sent_at"),
@@ -17,7 +16,6 @@ TO_REVERSE_COLUMNS = (
 )
 
 _OF_THE_FILE = ("provider", "account", "amount", "currency", "reference")
-_PIECE_ROWS = 10_000
 
 
 def write_to_reverse(ledger: LedgerReader, batch: BatchRecord, path: Path) -> Path | None:
@@ -28,10 +26,9 @@ def write_to_reverse(ledger: LedgerReader, batch: BatchRecord, path: Path) -> Pa
     """
 
     def frames() -> Iterator[pl.DataFrame]:
-        rows = rows_in(ledger, batch, (State.CREDITED,))
-        while some := list(islice(rows, _PIECE_ROWS)):
-            asked = {name: [getattr(row, name) for row in some] for name in _OF_THE_FILE}
+        for page in pages_in(ledger, batch, (State.CREDITED,)):
+            asked = {name: [getattr(row, name) for row in page] for name in _OF_THE_FILE}
             frame = pl.DataFrame(asked, schema=dict.fromkeys(_OF_THE_FILE, pl.String()))
-            yield frame.hstack(table.chunk(batch, some)).select(TO_REVERSE_COLUMNS)
+            yield frame.hstack(table.chunk(batch, page)).select(TO_REVERSE_COLUMNS)
 
     return write_list(path, batch, frames, ours=TO_REVERSE_COLUMNS)

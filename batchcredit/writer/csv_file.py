@@ -1,0 +1,31 @@
+"""Frames as one CSV file, packed or not, a frame at a time."""
+
+import gzip
+import io
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO, cast
+
+import polars as pl
+
+from batchcredit.writer.table import csv_text
+
+
+def write_csv(frames: Iterable[pl.DataFrame], file: BinaryIO) -> None:
+    """Write frames with the same columns below one header."""
+    file.writelines(csv_pieces(frames))
+
+
+def write_csv_gz(frames: Iterable[pl.DataFrame], file: BinaryIO) -> None:
+    """The same, packed; the same frames give the same bytes."""
+    with gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0) as zipped:
+        write_csv(frames, cast(BinaryIO, zipped))
+
+
+def csv_pieces(frames: Iterable[pl.DataFrame]) -> Iterator[memoryview]:
+    """The bytes of the file, frame by frame; those of the first begin with the header."""
+    header = True
+    for frame in frames:
+        text = io.BytesIO()
+        csv_text(frame).write_csv(text, include_header=header)
+        header = False
+        yield text.getbuffer()
