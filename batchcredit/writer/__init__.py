@@ -6,6 +6,7 @@ from batchcredit.writer.in_doubt import IN_DOUBT_COLUMNS, Finding, write_in_doub
 from batchcredit.writer.ownership import (
     Vetted,
     claim_path,
+    generation_of,
     leave_path,
     ledger_of,
     owner_path,
@@ -31,6 +32,7 @@ __all__ = [
     "Vetted",
     "by_value",
     "claim_path",
+    "generation_of",
     "leave_path",
     "ledger_of",
     "list_path",

@@ -9,6 +9,7 @@ import contextlib
 import gzip
 import json
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -35,6 +36,7 @@ _UNREADABLE = (
     *(pl.exceptions.PolarsError, pl.exceptions.PanicException),  # that one is no Exception
     *(TypeError, OverflowError),  # cells of other types than ours
 )
+_GENERATION = re.compile(r"[1-9][0-9]{0,8}")
 _READ = ("row", "status", "attempts", "settled_by", "transfer_id", "batch")
 
 
@@ -181,6 +183,13 @@ def ledger_of(transfer_id: str) -> str:
     return parts[1] if len(parts) == 3 and parts[0] == "t" else ""
 
 
+def generation_of(transfer_id: str) -> tuple[str, int]:
+    """The id that a row had at first, and which of its generations this is: a correction gives it a new id,
+    the first one with a higher number behind a point. Where no such number stands, it is a first id."""
+    first, _, number = transfer_id.partition(".")
+    return (first, int(number)) if _GENERATION.fullmatch(number) else (transfer_id, 1)
+
+
 def _refuse_hidden(path: Path) -> None:
     if HIDDEN.search(str(path)):
         raise RefusedError(
@@ -259,9 +268,8 @@ def _is_ahead(line: _Line, known: ResultRow) -> bool:
 
 
 def _is_earlier_generation(written: str, known: str) -> bool:
-    """A corrected row has a new id, which is the old one with a higher number behind a point."""
-    (base, _, before), (known_base, _, after) = written.partition("."), known.partition(".")
-    return base == known_base and (before or "1").isdigit() and int(before or 1) < int(after or 1)
+    (first, generation), (known_first, known_generation) = generation_of(written), generation_of(known)
+    return first == known_first and generation < known_generation
 
 
 class _NoResults(Exception):  # noqa: N818  it ends a question, it is no error of the program

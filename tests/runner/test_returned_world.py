@@ -43,6 +43,13 @@ _LOGINS = itertools.count(1)
 #: How the one attempt of a row ends, the last two in doubt: executed, and not.
 ENDS = ("good", "good", "refused", "status_500_after", "reset_before")
 
+#: An example is whole batches, so that a smaller one would take minutes to find.
+WHOLE_BATCHES = settings(
+    deadline=None,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow],
+)
+
 Edit = Callable[[list[dict[str, str]]], object]
 Key = tuple[str, str, Decimal]
 
@@ -426,12 +433,7 @@ def given_back(world: World, person: Person, path: Path, results: Path, flags: d
     return ""
 
 
-@settings(
-    max_examples=8,
-    deadline=None,
-    phases=[Phase.explicit, Phase.reuse, Phase.generate],  # a smaller example would take minutes to find
-    suppress_health_check=[HealthCheck.too_slow],
-)
+@settings(WHOLE_BATCHES, max_examples=8)
 @given(
     ends=ENDINGS,
     limit=st.integers(1, ROWS),
@@ -529,12 +531,7 @@ def adopted(
     raise AssertionError("the last one was as it was written")
 
 
-@settings(
-    max_examples=5,
-    deadline=None,
-    phases=[Phase.explicit, Phase.reuse, Phase.generate],  # a smaller example would take minutes to find
-    suppress_health_check=[HealthCheck.too_slow],
-)
+@settings(WHOLE_BATCHES, max_examples=5)
 @given(
     ends=ENDINGS,
     limit=st.integers(1, ROWS),

@@ -19,7 +19,7 @@ from memory_ledger import MemoryLedger, as_reader, batch_of, credited, result_ro
 from batchcredit.errors import RefusedError
 from batchcredit.ledger.base import BatchRecord, LedgerReader
 from batchcredit.transfer import State
-from batchcredit.writer import claim_path, ledger_of, owner_path, release_path, write_results
+from batchcredit.writer import claim_path, generation_of, ledger_of, owner_path, release_path, write_results
 
 ENDINGS = ["csv", "csv.gz", "parquet", "xlsx"]
 NAME = batch_of(1).name
@@ -189,6 +189,7 @@ def test_a_verdict_that_was_taken_back_is_not_ahead(tmp_path: Path) -> None:
         ("t-ledgerone-1.2", "t-ledgerone-1.10", True),
         ("t-ledgerone-1.2", "t-ledgerone-1", False),
         ("t-ledgerone-7", "t-ledgerone-1", False),
+        ("t-ledgerone-1.²", "t-ledgerone-1.3", False),
     ],
 )
 def test_a_corrected_row_is_told_from_another_one(
@@ -377,6 +378,19 @@ def refuse(*_: object, **__: object) -> None:
 def test_a_transfer_names_its_ledger(transfer_id: str, ledger: str) -> None:
     """The ledger's id stands between `t-` and the next dash."""
     assert ledger_of(transfer_id) == ledger
+
+
+@pytest.mark.parametrize(
+    ("transfer_id", "generation"),
+    [
+        *[("t-abc-1", ("t-abc-1", 1)), ("t-abc-1.2", ("t-abc-1", 2)), ("t-abc-1.10", ("t-abc-1", 10))],
+        *[(other, (other, 1)) for other in ("", "t-abc-1.", "t-abc-1.x", "t-abc-1.²", "t-abc-1.0")],
+        ("t-abc-1.1000000000", ("t-abc-1.1000000000", 1)),
+    ],
+)
+def test_a_transfer_names_its_generation(transfer_id: str, generation: tuple[str, int]) -> None:
+    """Its number stands behind the point; what is no such number makes it no generation of another row."""
+    assert generation_of(transfer_id) == generation
 
 
 def test_a_batch_whose_name_looks_like_a_formula_is_known_again(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from batchcredit.runner.outgoing.desk import Desk
 from batchcredit.runner.outgoing.dispatch import Dispatch, Order
 from batchcredit.runner.picked import Picked
 from batchcredit.transfer import BATCH_NAME, SPENT, STATUSES, State
-from batchcredit.writer import Vetted, claim_path, ledger_of, pack, results_path, seal
+from batchcredit.writer import Vetted, claim_path, generation_of, ledger_of, pack, results_path, seal
 
 _WHOLE_NUMBER = re.compile(r"([0-9]{1,12})(?:\.0+)?")
 _NUMBER = re.compile(r"-?[0-9]{1,20}(?:\.[0-9]{1,20})?")
@@ -198,7 +198,7 @@ def _adopted(line: _Line, ids: Mapping[str, int], now_ms: int) -> AdoptRow:
     told, cells, state = line.row.told, line.cells, line.state
     sent_ms = _moment(told.get("sent_at", ""), now_ms)
     duration_ms = _whole(told.get("duration_ms", ""))
-    former, _, generation = told["transfer_id"].partition(".")
+    former, generation = generation_of(told["transfer_id"])
     settled_by = told.get("settled_by", "") if told.get("settled_by") in _SETTLED_BY else ""
     attempts = _whole(told.get("attempts", "")) or 0
     # where the file does not tell, an end counts as late as it can be: quiet time and repeats wait for it
@@ -218,7 +218,7 @@ def _adopted(line: _Line, ids: Mapping[str, int], now_ms: int) -> AdoptRow:
         settled_by,
         now_ms if state is State.CREDITED and settled_by != "provider" else None,
         former,
-        int(generation) if generation.isdecimal() and len(generation) < 10 else 1,
+        generation,
     )
 
 

@@ -18,7 +18,7 @@ from batchcredit.runner.intake.guard import at
 from batchcredit.runner.picked import Picked
 from batchcredit.runner.returned.resaved import Reading, compared
 from batchcredit.transfer import CORRECTABLE, INPUT_COLUMNS, STATUS, State
-from batchcredit.writer import ledger_of, seal
+from batchcredit.writer import generation_of, ledger_of, seal
 
 _LEFT = (State.PENDING, State.UNSENT)
 
@@ -226,9 +226,10 @@ class Reviewer:
         if own or (self._returned.is_whole and self._sealed(pair, pair.cells)):
             if not self._returned.is_whole or written == known:
                 return _Proof.SEAL
-            if written.partition(".")[0] != known.partition(".")[0]:
+            (first, generation), (known_first, known_generation) = map(generation_of, (written, known))
+            if first != known_first:
                 raise self._foreign(written)
-            if _generation(written) > _generation(known):
+            if generation > known_generation:
                 return _Proof.NEWER
             return _Proof.SEAL if own else _Proof.OLDER
         return _Proof.ID if written == known else _Proof.NONE
@@ -352,12 +353,6 @@ def _runs(
         if end == len(numbered) or numbered[end][0] != numbered[end - 1][0] + 1:
             yield numbered[begin:end]
             begin = end
-
-
-def _generation(transfer: str) -> int:
-    """How often a row was written anew: the number behind the point of its id."""
-    behind = transfer.partition(".")[2]
-    return int(behind) if behind.isdecimal() and behind.isascii() and len(behind) < 10 else 1
 
 
 def _is_about(known: ResultRow, column: str) -> bool:
