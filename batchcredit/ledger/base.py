@@ -176,10 +176,15 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class NotClaimed:
-    """The row may not be sent now; it stays as it is, with this reason."""
+    """The row may not be sent now; it stays as it is, with this reason.
+
+    `busy_s`: another sender has had this row, or another one of its account, in flight for so long. Such a
+    row has no reason yet: it may be tried again.
+    """
 
     reason: str
     message: str
+    busy_s: float | None = None
 
 
 class Settle(NamedTuple):
@@ -409,6 +414,30 @@ class Custody:
     accepted_ms: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Tidings:
+    """What other senders of a batch did meanwhile.
+
+    `paused_until_ms`: lane -> the moment, on the clock of our own host, before which its provider wants no
+    request. `halts`: lane -> reason and message. `driver_gone`: the sender for which this one works has
+    ended. `evicted`: somebody has ended this sender for good.
+    """
+
+    paused_until_ms: Mapping[int, int] = field(default_factory=dict)
+    halts: Mapping[int, tuple[str, str]] = field(default_factory=dict)
+    driver_gone: bool = False
+    evicted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """Moments at which a request of a lane may leave, and nobody else's does: seconds from when the answer is
+    returned, never earlier than they really are. Where none is granted, ask again in `retry_s`."""
+
+    at_s: tuple[float, ...]
+    retry_s: float = 0.0
+
+
 class LedgerReader(ABC):
     """What may be asked at any time, also while another process sends."""
 
@@ -568,7 +597,10 @@ class LedgerReader(ABC):
 
 
 class Ledger(LedgerReader):
-    """A ledger held for sending or deciding: one holder at a time."""
+    """A ledger held for sending or deciding: one holder at a time, unless it is shared."""
+
+    #: Whether several processes may send with it at once, each with a `Ledger` of its own.
+    is_shared: bool
 
     @abstractmethod
     def accept_lane(self, identity: LaneIdentity) -> LaneRecord:
@@ -635,6 +667,24 @@ class Ledger(LedgerReader):
         says how a person agreed."""
 
     @abstractmethod
+    def enlist(self, run: int, driver: int | None = None) -> int:
+        """Become a sender of a run, as `begin_run` does for its caller; the sender's number, 0 where the
+        ledger is not shared. With `driver`, this sender's work ends when that one's session has gone."""
+
+    @abstractmethod
+    def tidings(self, batch: int) -> Tidings:
+        """What others did; rows of senders that have ended are in doubt from now on."""
+
+    @abstractmethod
+    def reserve(self, lane: int, count: int, spacing_us: int, horizon_us: int) -> Slots:
+        """Take up to `count` of the next moments at which a request of this lane may leave, `spacing_us`
+        apart among all senders, none further ahead than `horizon_us`; none while the lane is paused."""
+
+    @abstractmethod
+    def hurry(self) -> None:
+        """Somebody waits for the end: give up soon where the connection is lost. From any thread."""
+
+    @abstractmethod
     def note_own_balances(self, batch: int, balances: Sequence[OwnBalance]) -> None:
         """Remember what was told of the own accounts around a run."""
 
@@ -654,8 +704,13 @@ class Ledger(LedgerReader):
         """What each claim of this batch checks from now on, beside what it always checks."""
 
     @abstractmethod
-    def candidates(self, batch: int, lane: int, after_row: int, limit: int) -> list[tuple[Transfer, int]]:
-        """Pending rows of a lane behind a row, in order, each with the time before which it is not sent."""
+    def candidates(
+        self, batch: int, lane: int, after_row: int, limit: int, *, own: bool = False
+    ) -> list[tuple[Transfer, int]]:
+        """Pending rows of a lane behind a row, in order, each with the time before which it is not sent.
+
+        `own`: of this sender's share of the accounts alone. A shared ledger leaves out rows with a reason:
+        they are not tried again in this run."""
 
     @abstractmethod
     def commit(self, operations: Sequence[Operation]) -> list[Answered]:

@@ -13,7 +13,18 @@ from typing import TypeVar, cast
 
 import anyio
 
-from batchcredit.ledger.base import Answered, Claim, Claimed, Ledger, NotClaimed, Operation, Pause, Settle
+from batchcredit.ledger.base import (
+    Answered,
+    Claim,
+    Claimed,
+    Ledger,
+    NotClaimed,
+    Operation,
+    Pause,
+    Settle,
+    Slots,
+    Tidings,
+)
 from batchcredit.transfer import Event, Outcome, Transfer
 
 T = TypeVar("T")
@@ -41,6 +52,11 @@ class Journal:
         self._thread = ThreadPoolExecutor(1, "ledger")
         self._error: BaseException | None = None
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes may send with this ledger at the same time."""
+        return self._ledger.is_shared
+
     async def claim(self, claim: Claim) -> Claimed | NotClaimed:
         """Make the intent durable, or learn why the row may not be sent now."""
         return cast("Claimed | NotClaimed", await self._entered(claim))
@@ -67,9 +83,15 @@ class Journal:
         await self._in_thread(partial(self._ledger.halt, batch, lane, reason, message))
 
     async def candidates(
-        self, batch: int, lane: int, after_row: int, limit: int
+        self, batch: int, lane: int, after_row: int, limit: int, *, own: bool = False
     ) -> list[tuple[Transfer, int]]:
-        return await self._in_thread(partial(self._ledger.candidates, batch, lane, after_row, limit))
+        return await self._in_thread(partial(self._ledger.candidates, batch, lane, after_row, limit, own=own))
+
+    async def tidings(self, batch: int) -> Tidings:
+        return await self._in_thread(partial(self._ledger.tidings, batch))
+
+    async def reserve(self, lane: int, count: int, spacing_us: int, horizon_us: int) -> Slots:
+        return await self._in_thread(partial(self._ledger.reserve, lane, count, spacing_us, horizon_us))
 
     def _entered(self, operation: Operation) -> asyncio.Future[Answered]:
         durable: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()

@@ -24,6 +24,8 @@ from batchcredit.ledger.base import (
     Ledger,
     NewBatch,
     OwnBalance,
+    Slots,
+    Tidings,
 )
 from batchcredit.ledger.registry import silent
 from batchcredit.ledger.sqlite_custody import SqliteCustody
@@ -73,6 +75,8 @@ _SET_ASIDE = f"""UPDATE transfer SET state = 'unsent', reason = 'not_picked', me
 
 class SqliteLedger(SqliteCustody, Ledger):
     """Holds the file's lock from `open` to `close`. Used by one thread at a time."""
+
+    is_shared = False
 
     def __init__(self, connection: apsw.Connection, path: Path, descriptor: int) -> None:
         super().__init__(connection, path)
@@ -394,6 +398,18 @@ class SqliteLedger(SqliteCustody, Ledger):
             self._change("UPDATE run SET ended_at = ?, reason = ? WHERE id = ?", host.now_ms(), reason, run)
             self._change("UPDATE batch SET stop_reason = ? WHERE id = ?", reason, batch)
             self._change(FINISH, host.now_ms(), batch)
+
+    def enlist(self, run: int, driver: int | None = None) -> int:
+        return 0
+
+    def tidings(self, batch: int) -> Tidings:
+        return Tidings()
+
+    def reserve(self, lane: int, count: int, spacing_us: int, horizon_us: int) -> Slots:
+        return Slots(tuple(spacing_us * number / 1e6 for number in range(count)))
+
+    def hurry(self) -> None:
+        """No connection can be lost."""
 
     def halt(self, batch: int, lane: int, reason: str, message: str) -> None:
         with self._transaction():

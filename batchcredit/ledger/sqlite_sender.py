@@ -94,7 +94,9 @@ class SqliteSender(SqliteReader):
         self._caps = CapCheck(caps, batch, self) if limited else None
         self._repeat_window_ms = repeat_window_ms
 
-    def candidates(self, batch: int, lane: int, after_row: int, limit: int) -> list[tuple[Transfer, int]]:
+    def candidates(
+        self, batch: int, lane: int, after_row: int, limit: int, *, own: bool = False
+    ) -> list[tuple[Transfer, int]]:
         found = self._all(_CANDIDATES, batch, after_row, lane, limit)
         return [(Transfer(*row[:7]), row[7]) for row in found]
 

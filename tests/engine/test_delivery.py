@@ -232,7 +232,7 @@ async def test_error_while_reading_stops_everything(rig: Rig, monkeypatch: pytes
     log: list[str] = []
     rig_of(rig, NotingWire(log))
 
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise StorageError("unreadable", reason="ledger_damaged")
 
     monkeypatch.setattr(rig.ledger, "candidates", broken)

@@ -16,12 +16,13 @@ from pathlib import Path
 
 import apsw
 import pytest
-from ledger_parts import SHOP, Row, begin, enrol, refusal, states
+from ledger_parts import SHOP, Row, a_claim, begin, enrol, refusal, states
 
 from batchcredit import host
 from batchcredit.errors import BatchcreditError, RefusedError, StorageError
 from batchcredit.ledger import registry, sqlite_file, sqlite_schema
-from batchcredit.ledger.base import Claim, Claimed
+from batchcredit.ledger.base import Claim, Claimed, Ledger, Slots, Tidings
+from batchcredit.ledger.journal import open_journal
 from batchcredit.ledger.sqlite import SqliteLedger
 from batchcredit.ledger.sqlite_reader import SqliteReader
 from batchcredit.transfer import State
@@ -608,3 +609,16 @@ def test_a_process_killed_while_it_enrols(path: Path) -> None:
         begin(ledger, batch := enrol(ledger, "half", [Row(account="1")]))
         assert refusal(ledger, batch) == ""
         ledger.close()
+
+
+async def test_nobody_sends_beside_the_holder(ledger: Ledger) -> None:
+    """It has all rows and the whole rate for itself, and no tidings."""
+    batch = enrol(ledger, "b", [Row(), Row(account="B")])
+    begin(ledger, batch)
+    lane = a_claim(ledger, batch).lane
+    async with open_journal(ledger) as journal:
+        assert not journal.is_shared
+        assert await journal.tidings(batch.id) == Tidings()
+        assert await journal.reserve(lane, 3, 50_000, 10**6) == Slots((0.0, 0.05, 0.1))
+        rows = await journal.candidates(batch.id, lane, 0, 10, own=True)
+    assert [transfer.row for transfer, _ in rows] == [1, 2]
