@@ -4,6 +4,7 @@ What happens to one transfer is a value (`transfer.Outcome`); what stops a whole
 Each carries the exit code that scripts depend on, one stable word for machines, and the cure.
 """
 
+import traceback
 from typing import ClassVar
 
 
@@ -34,3 +35,16 @@ class DefectError(BatchcreditError):
     """An invariant of ours does not hold: conservation, a move that the table of states does not have."""
 
     exit_code = 70
+
+
+def defect(error: Exception) -> DefectError:
+    """A defect, told by its place alone: a message could hold what must not be shown."""
+    frames = traceback.extract_tb(error.__traceback__)[-3:]
+    places = " < ".join(
+        f"{frame.name} ({frame.filename.rpartition('/')[2]}:{frame.lineno})" for frame in frames[::-1]
+    )
+    return DefectError(
+        f"a defect of batchcredit: {type(error).__name__} in {places}",
+        reason="defect",
+        cure="nothing more was sent; please report this line. What is known stands in: batchcredit show",
+    )

@@ -16,8 +16,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import cast
 
-from batchcredit.cli.session import in_loop
 from batchcredit.engine.lane import Lane
+from batchcredit.engine.loop import in_loop
 from batchcredit.engine.pipeline import Pipeline
 from batchcredit.engine.queue import Budget
 from batchcredit.ledger import registry

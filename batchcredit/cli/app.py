@@ -14,8 +14,8 @@ from batchcredit.cli.flags import Common
 from batchcredit.cli.history import history
 from batchcredit.cli.providers import providers, sandbox
 from batchcredit.cli.reconcile import reconcile
-from batchcredit.cli.session import console_of, defect, error_as_json, put
-from batchcredit.errors import BatchcreditError, RefusedError
+from batchcredit.cli.session import console_of, error_as_json, put
+from batchcredit.errors import BatchcreditError, RefusedError, defect
 
 app = App(
     name="batchcredit",

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from batchcredit.cli.flags import Common, latency_flag, named_again, rate_flag
-from batchcredit.cli.session import console_of, in_loop, put, settings_of
+from batchcredit.cli.session import console_of, put, settings_of
 
 _COMMON = Common()
 
@@ -39,6 +39,7 @@ def bench(
 ) -> int:
     """Measure your settings on this machine: throughput, latency, memory. All of it is simulated."""
     from batchcredit.console import bench as tables
+    from batchcredit.engine.loop import in_loop
     from batchcredit.runner import bench as benches
 
     again = [*named_again(common), *chain.from_iterable(("--provider", name) for name in provider)]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from batchcredit.cli.flags import Common
-from batchcredit.cli.session import console_of, in_loop, put, settings_of, without_batch
+from batchcredit.cli.session import console_of, put, settings_of, without_batch
 from batchcredit.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def list_(*, common: Common = _COMMON) -> int:
 @providers.command(name="test")
 def probe(name: str, /, *, common: Common = _COMMON) -> int:
     """Probe one profile's credentials and own balance, without moving money."""
+    from batchcredit.engine.loop import in_loop
     from batchcredit.runner.outgoing import probing
 
     settings = settings_of(common)
@@ -57,6 +58,7 @@ def clients(
     common: Common = _COMMON,
 ) -> int:
     """Write the provider's list of clients with an empty amount, to be filled in and given to run."""
+    from batchcredit.engine.loop import in_loop
     from batchcredit.runner.outgoing import probing
 
     console, settings = console_of(common), settings_of(common)

@@ -19,7 +19,7 @@ from batchcredit.cli.flags import (
     send_options,
     zone_flag,
 )
-from batchcredit.cli.session import console_of, in_loop, put, settings_of
+from batchcredit.cli.session import console_of, put, settings_of
 from batchcredit.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ def reconcile(
 ) -> int:
     """Find out what became of the rows in doubt of a batch: from balances, and from a statement."""
     from batchcredit.console import evidence
+    from batchcredit.engine.loop import in_loop
     from batchcredit.runner.settling import reconciling
 
     if accept_likely and not apply:

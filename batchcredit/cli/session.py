@@ -1,27 +1,18 @@
-"""What surrounds every command: settings, console, event loop, and the object that --json prints."""
+"""What surrounds every command: settings, console, and the object that --json prints."""
 
-import asyncio
 import json
-import logging
 import os
 import sys
-import traceback
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
-
-import anyio
+from typing import TYPE_CHECKING, Any
 
 from batchcredit.cli.flags import Common
-from batchcredit.errors import DefectError
 
 if TYPE_CHECKING:
     from batchcredit.console import Console
     from batchcredit.errors import BatchcreditError
     from batchcredit.runner.summary import Summary
     from batchcredit.settings import Settings
-
-T = TypeVar("T")
 
 
 def console_of(common: Common) -> "Console":
@@ -38,43 +29,6 @@ def settings_of(common: Common) -> "Settings":
     from batchcredit.settings import load
 
     return load(common.config, common.ledger, os.environ, Path.cwd())
-
-
-def in_loop(call: Callable[[], Awaitable[T]]) -> T:
-    """Run to the end in an event loop, the faster one where it is installed."""
-    try:
-        import uvloop  # noqa: F401
-    except ImportError:
-        quick = False
-    else:
-        quick = True
-    logging.getLogger("asyncio").disabled = True  # it quotes errors, and an error may quote a secret
-
-    async def watched() -> T:
-        asyncio.get_running_loop().set_exception_handler(_tell_defect)
-        return await call()
-
-    return anyio.run(watched, backend_options={"use_uvloop": quick})
-
-
-def _tell_defect(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """An error that no row and no command hears of; what a network does wrong is told where it matters."""
-    error = context.get("exception")
-    if isinstance(error, Exception) and not isinstance(error, OSError):
-        sys.stderr.write(f"batchcredit: {defect(error)}\n")
-
-
-def defect(error: Exception) -> DefectError:
-    """A defect, told by its place alone: a message could hold what must not be shown."""
-    frames = traceback.extract_tb(error.__traceback__)[-3:]
-    places = " < ".join(
-        f"{frame.name} ({frame.filename.rpartition('/')[2]}:{frame.lineno})" for frame in frames[::-1]
-    )
-    return DefectError(
-        f"a defect of batchcredit: {type(error).__name__} in {places}",
-        reason="defect",
-        cure="nothing more was sent; please report this line. What is known stands in: batchcredit show",
-    )
 
 
 def put(text: object) -> None:

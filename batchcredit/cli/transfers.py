@@ -18,7 +18,7 @@ from batchcredit.cli.flags import (
     returned_options,
     send_options,
 )
-from batchcredit.cli.session import console_of, end, in_loop, put, settings_of
+from batchcredit.cli.session import console_of, end, put, settings_of
 from batchcredit.errors import RefusedError
 
 _READING, _GUARDING, _SENDING, _COMMON = Reading(), Guarding(), Sending(), Common()
@@ -37,6 +37,7 @@ def run(
     common: Common = _COMMON,
 ) -> int:
     """Send a batch. The same command again goes on with it: nothing is sent twice."""
+    from batchcredit.engine.loop import in_loop
     from batchcredit.runner import batch
 
     console, settings = console_of(common), settings_of(common)
@@ -58,6 +59,7 @@ def check(
     common: Common = _COMMON,
 ) -> int:
     """Do all that run does before sending, and move nothing."""
+    from batchcredit.engine.loop import in_loop
     from batchcredit.runner import check as checking
 
     console, settings = console_of(common), settings_of(common)
@@ -97,6 +99,7 @@ def resume(
 
     A results or to-fix file picks the rows, and may correct them.
     """
+    from batchcredit.engine.loop import in_loop
     from batchcredit.runner import batch as batches
     from batchcredit.runner.returned import returning
 

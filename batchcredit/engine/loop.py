@@ -1,8 +1,40 @@
-"""The event loop's clock, and waiting for a change. On the way of every row, so without any machinery."""
+"""The event loop, its clock, and waiting for a change. On the way of every row, so without any machinery."""
 
 import asyncio
+import logging
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 import anyio
+
+from batchcredit.errors import defect
+
+T = TypeVar("T")
+
+
+def in_loop(call: Callable[[], Awaitable[T]]) -> T:
+    """Run to the end in an event loop, the faster one where it is installed."""
+    try:
+        import uvloop  # noqa: F401
+    except ImportError:
+        quick = False
+    else:
+        quick = True
+    logging.getLogger("asyncio").disabled = True  # it quotes errors, and an error may quote a secret
+
+    async def watched() -> T:
+        asyncio.get_running_loop().set_exception_handler(_tell_defect)
+        return await call()
+
+    return anyio.run(watched, backend_options={"use_uvloop": quick})
+
+
+def _tell_defect(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """An error that no row and no command hears of; what a network does wrong is told where it matters."""
+    error = context.get("exception")
+    if isinstance(error, Exception) and not isinstance(error, OSError):
+        sys.stderr.write(f"batchcredit: {defect(error)}\n")
 
 
 def now() -> float:

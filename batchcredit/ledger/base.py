@@ -606,6 +606,10 @@ class Ledger(LedgerReader):
     #: Whether several processes may send with it at once, each with a `Ledger` of its own.
     is_shared: bool
 
+    #: The number of this sender, since `begin_run` or `enlist`; another one after a connection was lost and
+    #: made again. 0 before, and where the ledger is not shared.
+    sender: int = 0
+
     @abstractmethod
     def accept_lane(self, identity: LaneIdentity) -> LaneRecord:
         """Remember a lane that a person has seen and confirmed."""

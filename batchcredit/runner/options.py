@@ -4,10 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from batchcredit.ledger.registry import Note, silent
 from batchcredit.reader import ReadOptions
 from batchcredit.settings import Rate
+
+if TYPE_CHECKING:
+    from batchcredit.runner.outgoing.fleet import Fleet
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +32,7 @@ class SendOptions:
     """How it is to be sent. `command` is told to whoever meets our lock; `again` are the flags that name the
     same settings and ledger in the next command; `note` hears of what becomes of the ledger's file. `plan`: a
     check writes it, a run keeps to it. Where `only_statuses` or `only_providers` name any, other rows stay as
-    they are."""
+    they are. `fleet`: others that send what follows the first rows."""
 
     command: str
     out: Path | None = None
@@ -56,3 +60,4 @@ class SendOptions:
     ledger_url: str = ""
     note: Note = silent
     again: tuple[str, ...] = ()
+    fleet: "Fleet | None" = None

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -13,6 +14,7 @@ from batchcredit.errors import RefusedError, StorageError
 from batchcredit.ledger.base import BatchRecord, LaneRecord, Ledger, LedgerReader
 from batchcredit.runner.outgoing import lanes, preflight
 from batchcredit.runner.outgoing.desk import Desk, Keys, Needed, Probes, ledger_note, own_balances
+from batchcredit.runner.outgoing.fleet import Rest
 from batchcredit.runner.outgoing.lists import with_to_fix
 from batchcredit.runner.outgoing.sending import Sending, Stop, one_error
 from batchcredit.runner.picked import Picked
@@ -115,7 +117,9 @@ class Dispatch:
         self.ledger.note_own_balances(batch.id, probes.own)
         self.ledger.note_snapshot(batch.id, probes.clients)
         self.ledger.guard(batch.id, settings.caps, settings.repeat_window_ms)
-        sending = Sending(self.ledger, batch, opened, how, self.desk.attendant, stop)
+        rest = Rest(self.desk, self.ledger, batch, run, lambda: stop.asked)
+        others = partial(how.fleet.send, rest) if how.fleet else None
+        sending = Sending(self.ledger, batch, opened, how, self.desk.attendant, stop, others)
         with one_error():
             reason = await sending.run(live=self.desk.live)
         speed = Speed.of(opened, sending.seconds)

@@ -1,12 +1,13 @@
 """The rows of one batch on their way: first rows, the rest, signals, and what is written down at the end."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
 
 import anyio
+from anyio.abc import TaskGroup
 
 from batchcredit.engine.judgement import Judged
 from batchcredit.engine.lane import Lane
@@ -55,7 +56,9 @@ class Stop:
 
 
 class Sending:
-    """Sends what is left of a batch through open lanes, and says why rows were held back, if they were."""
+    """Sends what is left of a batch through open lanes, and says why rows were held back, if they were.
+
+    `others` send the rest, after the first rows, where it is not this process."""
 
     def __init__(
         self,
@@ -65,6 +68,7 @@ class Sending:
         how: SendOptions,
         attendant: Attendant,
         stop: Stop,
+        others: Callable[[Sequence[Lane]], Awaitable[str]] | None = None,
     ) -> None:
         self._ledger = ledger
         self._batch = batch
@@ -72,6 +76,7 @@ class Sending:
         self._how = how
         self._attendant = attendant
         self._stop = stop
+        self._others = others
         self.seconds = 0.0  # spent sending, without the time in which somebody was asked
 
     async def run(self, *, live: bool) -> str:
@@ -86,14 +91,24 @@ class Sending:
                 return "canary"
             left = None if left is None else left - len(trials)
             held_back |= {*unproven} - {trial.profile for trial in trials} if proving else set()
-        shared, nothing = Budget(left), Budget(0)
-        budgets = [nothing if lane.profile in held_back else shared for lane in self._lanes]
-        await self._send(budgets, self._attendant.hear if self._attendant.listens else None)
+        reason = await self._send_rest(left, held_back)
         if self._stop.asked:
             return "stopped"
         if self._how.limit is not None:
             return "limit"
-        return "canary" if held_back else ""
+        return reason or ("canary" if held_back else "")
+
+    async def _send_rest(self, left: int | None, held_back: set[str]) -> str:
+        """Send all other rows; the reason why some were left though nobody stopped it, or ""."""
+        reason = ""
+        if self._others:
+            async with self._on_the_way():
+                reason = await self._others([lane for lane in self._lanes if lane.profile not in held_back])
+        else:
+            shared, nothing = Budget(left), Budget(0)
+            budgets = [nothing if lane.profile in held_back else shared for lane in self._lanes]
+            await self._send(budgets, self._attendant.hear if self._attendant.listens else None)
+        return reason
 
     def _rounds(self, unproven: set[str]) -> Iterator[tuple[list[int], bool]]:
         """How many rows each lane sends before it is asked whether the rest follows, and whether that is to
@@ -170,20 +185,26 @@ class Sending:
     async def _send(
         self, budgets: Sequence[Budget], listener: Callable[[Lane, Job, Judged, int], None] | None
     ) -> None:
+        async with self._on_the_way() as (journal, tasks):
+            pipeline = Pipeline(self._batch.id, self._lanes, journal, listener)
+            self._stop.pipeline = pipeline
+            if self._stop.asked:
+                pipeline.stop()
+            for lane in self._lanes:
+                if lane.policy.wait_funds_s:
+                    watch = FundsWatch(lane, self._attendant.warn, partial(self._halted, journal))
+                    tasks.start_soon(watch.run)
+            await pipeline.run(budgets)
+
+    @asynccontextmanager
+    async def _on_the_way(self) -> AsyncIterator[tuple[Journal, TaskGroup]]:
+        """While rows are on their way: a second signal ends it, and somebody watches."""
         self._stop.scope = anyio.CancelScope()
         started = now()
         with self._stop.scope:
             async with open_journal(self._ledger) as journal, anyio.create_task_group() as tasks:
-                pipeline = Pipeline(self._batch.id, self._lanes, journal, listener)
-                self._stop.pipeline = pipeline
-                if self._stop.asked:
-                    pipeline.stop()
                 tasks.start_soon(self._show_progress)
-                for lane in self._lanes:
-                    if lane.policy.wait_funds_s:
-                        watch = FundsWatch(lane, self._attendant.warn, partial(self._halted, journal))
-                        tasks.start_soon(watch.run)
-                await pipeline.run(budgets)
+                yield journal, tasks
                 tasks.cancel_scope.cancel()
         self._attendant.progress(self._lanes)  # the last rows ended since the last tick
         self.seconds += now() - started
