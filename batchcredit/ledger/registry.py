@@ -43,22 +43,22 @@ def hold(url: str, command: str, note: Note = silent, *, retired: bool = False) 
     """Open a ledger for sending or deciding, made new if need be; `command` is told to whoever comes next,
     and `note` hears what became of an older ledger's file. A copy, and a ledger that was moved, is refused
     unless `retired`."""
-    from batchcredit.ledger.sqlite import SqliteLedger
+    from batchcredit.ledger.sqlite.ledger import SqliteLedger
 
     return SqliteLedger.hold(sqlite_path(url), command, note, retired=retired)
 
 
 def is_held(url: str) -> bool:
     """Whether somebody has this ledger open for sending now. To be asked before it is opened here."""
-    from batchcredit.ledger.sqlite_file import is_locked
+    from batchcredit.ledger.sqlite.file import is_locked
 
     return exists(url) and is_locked(sqlite_path(url))
 
 
 def read(url: str, note: Note = silent) -> LedgerReader:
     """Open a ledger to ask it something; it must exist."""
-    from batchcredit.ledger.sqlite_file import OlderTablesError
-    from batchcredit.ledger.sqlite_reader import SqliteReader
+    from batchcredit.ledger.sqlite.file import OlderTablesError
+    from batchcredit.ledger.sqlite.reader import SqliteReader
 
     path = sqlite_path(url)
     if not exists(url):

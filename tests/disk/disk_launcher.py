@@ -16,11 +16,11 @@ import fragile_disk
 import uvloop  # noqa: F401  imported by the commands, once for all of them here
 
 import batchcredit.console
-import batchcredit.ledger.sqlite
+import batchcredit.ledger.sqlite.ledger
 import batchcredit.runner.batch
 import batchcredit.runner.settling.records  # noqa: F401
 from batchcredit.cli import run
-from batchcredit.ledger import sqlite_file
+from batchcredit.ledger.sqlite import file as sqlite_file
 
 LONGEST_S = 60
 

@@ -21,7 +21,7 @@ from batchcredit.engine.wire.base import Wire
 from batchcredit.engine.wire.direct import DirectWire
 from batchcredit.ledger.base import BatchRecord, EnrolChunk, LaneIdentity, LaneRecord, NewBatch, ResultRow
 from batchcredit.ledger.journal import open_journal
-from batchcredit.ledger.sqlite import SqliteLedger
+from batchcredit.ledger.sqlite.ledger import SqliteLedger
 from batchcredit.providers.base import Provider
 from batchcredit.providers.clicksend import ClickSend, ClickSendSettings
 from batchcredit.providers.fastmessage import FastMessage, FastMessageSettings

@@ -16,9 +16,9 @@ from ledger_parts import Row, enrol
 
 from batchcredit import host
 from batchcredit.errors import RefusedError
-from batchcredit.ledger import sqlite_copy
 from batchcredit.ledger.base import BatchRecord
-from batchcredit.ledger.sqlite import SqliteLedger
+from batchcredit.ledger.sqlite import copy as sqlite_copy
+from batchcredit.ledger.sqlite.ledger import SqliteLedger
 
 STEPS = (
     *((SqliteLedger, name) for name in ("_close_for", "_copy_once", "_set_meta", "_note", "arrive")),

@@ -22,8 +22,8 @@ from batchcredit.ledger.base import (
     Settle,
     Verdict,
 )
-from batchcredit.ledger.sqlite import SqliteLedger
-from batchcredit.ledger.sqlite_reader import SqliteReader
+from batchcredit.ledger.sqlite.ledger import SqliteLedger
+from batchcredit.ledger.sqlite.reader import SqliteReader
 from batchcredit.transfer import Event, Outcome, State, Transfer
 
 HOUR_MS = 3_600_000

@@ -11,9 +11,9 @@ import pytest
 from ledger_parts import HOUR_MS, Clock, Row, SqliteHome, claim, drive, enrol, row_of, say, settle, states
 
 from batchcredit.errors import RefusedError, StorageError
-from batchcredit.ledger import sqlite_copy
 from batchcredit.ledger.audit import breaks
 from batchcredit.ledger.base import BatchRecord, Ledger
+from batchcredit.ledger.sqlite import copy as sqlite_copy
 from batchcredit.transfer import Event, State
 
 HERE = Path(__file__).parent

@@ -26,7 +26,7 @@ from batchcredit import host
 from batchcredit.errors import DefectError
 from batchcredit.ledger.audit import breaks
 from batchcredit.ledger.base import BatchRecord, Claimed, EnrolChunk, Ledger
-from batchcredit.ledger.sqlite import SqliteLedger
+from batchcredit.ledger.sqlite.ledger import SqliteLedger
 from batchcredit.transfer import MOVES, Event, State
 
 QUIET_MS = HOUR_MS

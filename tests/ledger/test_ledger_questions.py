@@ -22,7 +22,7 @@ from ledger_parts import (
 )
 
 from batchcredit.ledger.base import Ledger, Left, Match, RowKey, Tally
-from batchcredit.ledger.sqlite_reader import _decimal_sum
+from batchcredit.ledger.sqlite.database import decimal_sum
 from batchcredit.transfer import Event, State
 
 COUNTING = {State.PENDING, State.UNSENT, State.SENDING, State.IN_DOUBT, State.CREDITED}
@@ -164,7 +164,7 @@ def test_tallies_hold_every_row_once(ledger: Ledger) -> None:
 @given(st.lists(st.decimals(min_value=0, max_value=10**12, places=4)))
 def test_sums_in_sql_are_exact(amounts: list[Decimal]) -> None:
     """The ledger's own sum is the sum of decimals, whatever the floats would say."""
-    total, step, final = _decimal_sum()
+    total, step, final = decimal_sum()
     for amount in amounts:
         step(total, format(amount, "f"))
     assert Decimal(final(total)) == sum(amounts, Decimal(0))

@@ -10,8 +10,8 @@ from ledger_parts import Row, SqliteHome, enrol
 from batchcredit.errors import RefusedError
 from batchcredit.ledger import registry
 from batchcredit.ledger.audit import breaks
-from batchcredit.ledger.sqlite_file import COPIED
-from batchcredit.ledger.sqlite_schema import APPLICATION_ID, migrations
+from batchcredit.ledger.sqlite.file import COPIED
+from batchcredit.ledger.sqlite.schema import APPLICATION_ID, migrations
 from batchcredit.transfer import State
 
 #: What the first program left: two rows that a person resolved, the second of them twice.

@@ -8,9 +8,11 @@ import apsw
 import pytest
 from ledger_parts import Row, drive, enrol
 
-from batchcredit.ledger import sqlite, sqlite_reader, sqlite_sender
 from batchcredit.ledger.base import HistoryQuery
-from batchcredit.ledger.sqlite import SqliteLedger
+from batchcredit.ledger.sql import ledger as sql_ledger
+from batchcredit.ledger.sql import reader, sending
+from batchcredit.ledger.sqlite.ledger import SqliteLedger
+from batchcredit.ledger.sqlite.reader import SqliteReader
 from batchcredit.transfer import State
 
 ACCOUNT = "INDEX transfer_content (account_key=? AND amount=? AND currency=?)"
@@ -23,27 +25,27 @@ OF_HISTORY = [f"SEARCH b USING {ROWID}", "INDEX run_batch (batch=?)"]
 
 def history(account_keys: tuple[str, ...], reference: str | None = None) -> str:
     """The query of a history, as it is asked."""
-    where, _ = sqlite_reader._sought(HistoryQuery(account_keys, reference))
-    return sqlite_reader._HISTORY + where + sqlite_reader._NEWEST_FIRST
+    where, _ = reader._sought(HistoryQuery(account_keys, reference))
+    return reader._HISTORY + where + reader._NEWEST_FIRST
 
 
 #: Each hot query, and what its plan has to name.
 PLANS = {
-    "claim": (sqlite_sender._CLAIM, [f"SEARCH t USING {ROWID}", f"SEARCH o USING {ACCOUNT}"]),
-    "held up": (sqlite_sender._HELD_UP_BY, [f"SEARCH t USING {ROWID}", f"SEARCH o USING {ACCOUNT}"]),
-    "hold back": (sqlite_sender._HOLD_BACK, [f"SEARCH transfer USING {ROWID}"]),
-    "settle": (sqlite_sender._SETTLE, [f"SEARCH transfer USING {ROWID}"]),
-    "candidates": (sqlite_sender._CANDIDATES, [f"{BATCH_ROW} AND row>?)"]),
-    "of account": (sqlite_reader._OF_ACCOUNT, ["INDEX transfer_content (account_key=?"]),
-    "rows": (sqlite_reader._ROWS, [f"{BATCH_ROW} AND row>? AND row<?)", "SEARCH bl USING PRIMARY KEY"]),
-    "tallies": (sqlite_reader._TALLIES, [f"{BATCH_ROW})"]),
-    "same content": (sqlite_reader._MATCH_CONTENT, [f"SEARCH o USING {ACCOUNT}"]),
-    "same reference": (sqlite_reader._MATCH_REFERENCE, ["INDEX transfer_reference (reference=?)"]),
-    "by reference": (sqlite._BY_REFERENCE, [f"{BATCH_ROW})", "SEARCH o USING INDEX transfer_"]),
-    "by content": (sqlite._BY_CONTENT, [f"{BATCH_ROW})", f"SEARCH o USING {ACCOUNT}"]),
+    "claim": (sending.CLAIM, [f"SEARCH t USING {ROWID}", f"SEARCH o USING {ACCOUNT}"]),
+    "held up": (sending.HELD_UP_BY, [f"SEARCH t USING {ROWID}", f"SEARCH o USING {ACCOUNT}"]),
+    "hold back": (sending.HOLD_BACK, [f"SEARCH transfer USING {ROWID}"]),
+    "settle": (sending.SETTLE, [f"SEARCH transfer USING {ROWID}"]),
+    "candidates": (sending.CANDIDATES, [f"{BATCH_ROW} AND row>?)"]),
+    "of account": (reader._OF_ACCOUNT, ["INDEX transfer_content (account_key=?"]),
+    "rows": (reader._ROWS, [f"{BATCH_ROW} AND row>? AND row<?)", "SEARCH bl USING PRIMARY KEY"]),
+    "tallies": (reader._TALLIES, [f"{BATCH_ROW})"]),
+    "same content": (reader._MATCH_CONTENT, [f"SEARCH o USING {ACCOUNT}"]),
+    "same reference": (reader._MATCH_REFERENCE, ["INDEX transfer_reference (reference=?)"]),
+    "by reference": (sql_ledger._BY_REFERENCE, [f"{BATCH_ROW})", "SEARCH o USING INDEX transfer_"]),
+    "by content": (sql_ledger._BY_CONTENT, [f"{BATCH_ROW})", f"SEARCH o USING {ACCOUNT}"]),
     "history of an account": (history(("anna", "ANNA")), [ACCOUNT_KEY, *OF_HISTORY]),
     "history of a reference": (history((), "r"), ["INDEX transfer_reference (reference=?)", *OF_HISTORY]),
-    "to doubt": (sqlite._TO_DOUBT, ["INDEX transfer_in_flight"]),
+    "to doubt": (sending.TO_DOUBT, ["INDEX transfer_in_flight"]),
 }
 
 
@@ -76,7 +78,7 @@ def test_hot_queries_use_their_index(name: str, ledger: SqliteLedger) -> None:
 def test_plans_do_not_look_at_values(ledger: SqliteLedger) -> None:
     """Else SQLite may plan a query anew each time that it is bound: this cost more than all the rest."""
     assert ledger._connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, -1)
-    reader = sqlite_reader.SqliteReader.open(ledger._path)
+    reader = SqliteReader.open(ledger._path)
     assert reader._connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, -1)
     reader.close()
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 import polars as pl
 
 from batchcredit.ledger.base import BatchRecord, EnrolChunk, LaneIdentity, LedgerReader, NewBatch, ResultRow
-from batchcredit.ledger.sqlite import SqliteLedger
+from batchcredit.ledger.sqlite.ledger import SqliteLedger
 from batchcredit.reader import Chunk, Worksheet
 from batchcredit.runner.options import SendOptions
 from batchcredit.settings import Profile, default_profile

@@ -13,7 +13,7 @@ from runner_parts import Row, enrolled
 from batchcredit import host
 from batchcredit.errors import DefectError
 from batchcredit.ledger.base import BatchRecord, OwnBalance
-from batchcredit.ledger.sqlite import SqliteLedger
+from batchcredit.ledger.sqlite.ledger import SqliteLedger
 from batchcredit.runner.settling.money import Doubtful, choices_of, meaning_of, money_of
 from batchcredit.runner.summary import check_conserved
 from batchcredit.transfer import STATUS, State

@@ -14,7 +14,7 @@ from runner_parts import Row, enrolled, how
 
 from batchcredit.errors import RefusedError
 from batchcredit.ledger.base import BatchRecord, RowKey
-from batchcredit.ledger.sqlite import SqliteLedger
+from batchcredit.ledger.sqlite.ledger import SqliteLedger
 from batchcredit.runner.intake import overlap
 from batchcredit.runner.intake.overlap import Found, Overlap, Window
 from batchcredit.transfer import SPENT, State

@@ -12,7 +12,7 @@ from runner_parts import how, profile
 
 from batchcredit.errors import RefusedError
 from batchcredit.ledger.base import BatchRecord, EnrolChunk, LaneIdentity, NewBatch
-from batchcredit.ledger.sqlite import SqliteLedger
+from batchcredit.ledger.sqlite.ledger import SqliteLedger
 from batchcredit.reader import ReadOptions, Returned, Worksheet
 from batchcredit.runner.outgoing import lanes
 from batchcredit.runner.returned.review import Review, Reviewer

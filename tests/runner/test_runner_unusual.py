@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from runner_parts import Row, enrolled
 
 from batchcredit.ledger.base import RowKey
-from batchcredit.ledger.sqlite import SqliteLedger
+from batchcredit.ledger.sqlite.ledger import SqliteLedger
 from batchcredit.runner.intake import unusual
 from batchcredit.runner.intake.unusual import Unusual
 from batchcredit.transfer import State

@@ -37,7 +37,7 @@ main()
 LAYERS = [
     "batchcredit.cli.app:app",
     "batchcredit.reader.examine:_with_lines",
-    "batchcredit.ledger.sqlite:SqliteLedger.enrol",
+    "batchcredit.ledger.sql.ledger:SqlLedger.enrol",
     "batchcredit.ledger.journal:Journal._commit_group",
     "batchcredit.engine.lane:Lane.admit",
     "batchcredit.engine.wire.direct:DirectWire._connect",

@@ -16,8 +16,10 @@ from batchcredit.engine.limiter import Pace
 from batchcredit.engine.queue import Job, LaneQueue
 from batchcredit.engine.wire.base import Exchange
 from batchcredit.engine.wire.connection import Connection
-from batchcredit.ledger import sqlite, sqlite_file, sqlite_sender
 from batchcredit.ledger.base import Claim, Claimed, Settle
+from batchcredit.ledger.sqlite import file as sqlite_file
+from batchcredit.ledger.sqlite import ledger as sqlite_ledger
+from batchcredit.ledger.sqlite import sender as sqlite_sender
 from batchcredit.runner.intake import overlap
 from batchcredit.transfer import Event
 
@@ -55,7 +57,7 @@ def _doubt_is_final() -> Iterator[Patch]:
 
 
 def _a_crash_leaves_doubt() -> Iterator[Patch]:
-    yield sqlite, "_TO_DOUBT", sqlite._TO_DOUBT.replace("'in_doubt'", "'pending'")
+    yield sqlite_ledger, "TO_DOUBT", sqlite_ledger.TO_DOUBT.replace("'in_doubt'", "'pending'")
 
 
 def _one_holder() -> Iterator[Patch]:
@@ -97,7 +99,7 @@ def _without_index(name: str) -> Callable[[], list[str]]:
 
 
 def _equal_rows_wait() -> Iterator[Patch]:
-    yield sqlite_sender, "_CLAIM", sqlite_sender._CLAIM.partition("AND NOT EXISTS")[0]
+    yield sqlite_sender, "CLAIM", sqlite_sender.CLAIM.partition("AND NOT EXISTS")[0]
 
 
 def _no_redirects() -> Iterator[Patch]:

@@ -39,7 +39,7 @@ from batchcredit.engine.wire import direct
 from batchcredit.errors import BatchcreditError
 from batchcredit.ledger import registry
 from batchcredit.ledger.base import BatchRecord, Ledger, ResultRow, Verdict
-from batchcredit.ledger.sqlite_reader import SqliteReader
+from batchcredit.ledger.sqlite.reader import SqliteReader
 from batchcredit.reader import ReadOptions, Survey, Worksheet
 from batchcredit.runner import batch
 from batchcredit.runner.options import InputOptions, SendOptions

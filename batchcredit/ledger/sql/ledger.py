@@ -1,15 +1,12 @@
-"""The ledger in one SQLite file: `synchronous=FULL`, WAL, one holder."""
+"""The ledger in a database: lanes, batches and runs, in SQL that each of them understands."""
 
 import json
 import os
-import secrets
+from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from itertools import chain, islice
-from pathlib import Path
 from typing import TypeVar
-
-import apsw
 
 from batchcredit import host
 from batchcredit.errors import DefectError
@@ -21,42 +18,29 @@ from batchcredit.ledger.base import (
     EnrolRow,
     LaneIdentity,
     LaneRecord,
-    Ledger,
     NewBatch,
     OwnBalance,
-    Slots,
-    Tidings,
 )
-from batchcredit.ledger.registry import silent
-from batchcredit.ledger.sqlite_custody import SqliteCustody
-from batchcredit.ledger.sqlite_decisions import FINISH, FINISH_LATE
-from batchcredit.ledger.sqlite_file import (
-    open_locked,
-    refuse_network,
-    release,
-    storage_errors,
-    transaction,
-)
-from batchcredit.ledger.sqlite_reader import CREDITED_AT, quoted, same_as
+from batchcredit.ledger.sql.decisions import FINISH, SqlDecisions
+from batchcredit.ledger.sql.reader import CREDITED_AT, quoted, same_as
 from batchcredit.transfer import CORRECTABLE, Event, State, shortest, states_allowing
 
 Loadable = TypeVar("Loadable", EnrolChunk, AdoptChunk)
 
-#: The batch stands in the text, so that an `EnrolRow` is bound as it is.
-_ENROL = """INSERT INTO transfer (batch, row, lane, provider, account, account_key, amount, currency,
-    reference, state, reason, message) VALUES ({batch}, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
-
-_ADOPTED = """, http_status, provider_code, units, balance_before, balance_after, attempts, sent_at, ended_at,
-    duration_ms, settled_by, verdict_at, former_id, generation)"""
+_ENROLLED = (
+    *("batch", "row", "lane", "provider", "account", "account_key", "amount", "currency", "reference"),
+    *("state", "reason", "message"),
+)
 
 #: The same with what became of a row elsewhere.
-_ADOPT = _ENROL.replace(")", _ADOPTED, 1)[:-1] + ", ?" * _ADOPTED.count(",") + ")"
+_ADOPTED = (
+    *_ENROLLED,
+    *("http_status", "provider_code", "units", "balance_before", "balance_after", "attempts", "sent_at"),
+    *("ended_at", "duration_ms", "settled_by", "verdict_at", "former_id", "generation"),
+)
 
 #: So many chunks are entered in one transaction: enough for few syncs, few enough for a short log.
 _CHUNKS_MOST = 16
-
-_TO_DOUBT = """UPDATE transfer SET state = 'in_doubt', reason = 'interrupted', ended_at = ?1,
-    message = 'the run ended before the answer was known' WHERE state = 'sending'"""
 
 _RECOGNISE = f"""UPDATE transfer SET state = 'already_credited', reason = ?2 WHERE batch = ?1
     AND state IN ({quoted(states_allowing(Event.RECOGNISE))})
@@ -73,54 +57,19 @@ _SET_ASIDE = f"""UPDATE transfer SET state = 'unsent', reason = 'not_picked', me
     AND row NOT IN (SELECT row FROM picked)"""
 
 
-class SqliteLedger(SqliteCustody, Ledger):
-    """Holds the file's lock from `open` to `close`. Used by one thread at a time."""
+class SqlLedger(SqlDecisions):
+    """Lanes, batches and runs. Used by one thread at a time."""
 
-    is_shared = False
+    @abstractmethod
+    def _abandoned(self) -> list[int]:
+        """Batches that nobody goes on loading."""
 
-    def __init__(self, connection: apsw.Connection, path: Path, descriptor: int) -> None:
-        super().__init__(connection, path)
-        self._descriptor = descriptor
-
-    @classmethod
-    def hold(
-        cls, path: Path, command: str, note: Callable[[str], None] = silent, *, retired: bool = False
-    ) -> "SqliteLedger":
-        """Open for sending or deciding. What a crash left `sending` becomes in doubt; what it left
-        loading goes. A copy, or a ledger that was moved, is refused unless `retired`."""
-        refuse_network(path)
-        connection, descriptor = open_locked(path, note, retired=retired)
-        try:
-            with storage_errors(path):
-                with transaction(connection):
-                    _introduce(connection, command)
-                # a hard link shows the file alone
-                connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-            ledger = cls(connection, path, descriptor)
-            ledger._recover()
-        except BaseException:
-            connection.close()
-            release(descriptor)
-            raise
-        return ledger
-
-    def close(self) -> None:
-        try:
-            super().close()
-        finally:
-            release(self._descriptor)
-
-    def _recover(self) -> None:
-        with self._transaction():
-            self._change(_TO_DOUBT, host.now_ms())
-            self._change(
-                "UPDATE run SET ended_at = ?, reason = 'interrupted' WHERE ended_at IS NULL", host.now_ms()
-            )
-            self._change(FINISH_LATE, host.now_ms())
-            self._delete_loading()
+    @abstractmethod
+    def _end_sending(self) -> None:
+        """What this holder has left sending is in doubt; within the transaction at hand."""
 
     def _delete_loading(self) -> None:
-        for (batch,) in self._all("SELECT id FROM batch WHERE state = 'loading'"):
+        for batch in self._abandoned():
             self._delete(batch)
 
     # lanes
@@ -128,8 +77,9 @@ class SqliteLedger(SqliteCustody, Ledger):
     def accept_lane(self, identity: LaneIdentity) -> LaneRecord:
         with self._transaction():
             self._change(
-                "INSERT OR IGNORE INTO lane (kind, base_url, login, accepted_at) VALUES (?, ?, ?, ?)",
-                *(identity.kind, identity.base_url, identity.login, host.now_ms()),
+                """INSERT INTO lane (kind, base_url, login, accepted_at) VALUES (?, ?, ?, ?)
+                ON CONFLICT DO NOTHING""",
+                *(identity.kind, identity.base_url, identity.login, self._now_ms()),
             )
         lane = self.lane(identity)
         assert lane is not None
@@ -167,7 +117,7 @@ class SqliteLedger(SqliteCustody, Ledger):
         rows = self._loaded(batch, chunks, self._load_adopted)
         with self._transaction():
             self._make_ready(batch, new, rows)
-            self._change(FINISH, host.now_ms(), batch)
+            self._change(FINISH, self._now_ms(), batch)
             self._note("adopted", new.name, None, "", "", "person", note, known)
         return self._record(batch)
 
@@ -175,13 +125,13 @@ class SqliteLedger(SqliteCustody, Ledger):
         """Enter the rows of `chunks`, not to be seen yet; how many."""
         rows, source = 0, iter(chunks)
         while (first := next(source, None)) is not None:
-            with self._transaction():
+            with self._transaction(alone=False):
                 some = chain([first], islice(source, _CHUNKS_MOST - 1))
                 rows += sum(load(batch, chunk) for chunk in some)
         return rows
 
     def _make_ready(self, batch: int, new: NewBatch, rows: int) -> None:
-        self._change("INSERT OR IGNORE INTO meta (key, value) VALUES ('kind', ?)", _kind(new))
+        self._change("INSERT INTO meta (key, value) VALUES ('kind', ?) ON CONFLICT DO NOTHING", _kind(new))
         self._change("UPDATE batch SET state = 'ready', rows = ? WHERE id = ?", rows, batch)
 
     def _begin_loading(self, new: NewBatch) -> int:
@@ -189,27 +139,27 @@ class SqliteLedger(SqliteCustody, Ledger):
             raise DefectError(f"a {_kind(new)} batch for a {self._meta('kind')} ledger", reason="defect")
         with self._transaction():
             self._delete_loading()
-            self._change(
+            ((batch,),) = self._all(
                 """INSERT INTO batch (name, content, state, rows, source, results, totals, created_at,
-                repeats_allowed_at, stop_reason) VALUES (?, ?, 'loading', 0, ?, ?, ?, ?, ?, 'interrupted')""",
-                *(new.name, new.content, new.source, new.results, _totals(new.totals), host.now_ms()),
-                new.repeats_allowed_ms,
+                repeats_allowed_at, stop_reason, loader) VALUES (?, ?, 'loading', 0, ?, ?, ?, ?, ?,
+                'interrupted', ?) RETURNING id""",
+                *(new.name, new.content, new.source, new.results, _totals(new.totals), self._now_ms()),
+                *(new.repeats_allowed_ms, self._sender),
             )
-            batch = self._connection.last_insert_rowid()
             for profile, lane in new.lanes.items():
                 self._change(
                     "INSERT INTO batch_lane (batch, profile, lane) VALUES (?, ?, ?)", batch, profile, lane
                 )
-        return batch
+        return int(batch)
 
     def _load(self, batch: int, chunk: EnrolChunk) -> int:
-        self._cursor.executemany(_ENROL.format(batch=batch), chunk.rows)
+        self._database.insert("transfer", _ENROLLED, ((batch, *row) for row in chunk.rows))
         self._load_cells(batch, chunk)
         return len(chunk.rows)
 
     def _load_adopted(self, batch: int, chunk: AdoptChunk) -> int:
-        rows = ((*row.enrol, *row[1:]) for row in chunk.rows)
-        self._cursor.executemany(_ADOPT.format(batch=batch), rows)
+        rows = ((batch, *row.enrol, *row[1:]) for row in chunk.rows)
+        self._database.insert("transfer", _ADOPTED, rows)
         self._load_cells(batch, chunk)
         return len(chunk.rows)
 
@@ -284,7 +234,7 @@ class SqliteLedger(SqliteCustody, Ledger):
         self._change(
             """INSERT INTO corrected SELECT id, generation, account, amount, currency, reference, state,
             reason, message, attempts, sent_at, ? FROM transfer WHERE id = ?""",
-            *(host.now_ms(), id_),
+            *(self._now_ms(), id_),
         )
         updated = self._change(
             f"""UPDATE transfer SET lane = ?, provider = ?, account = ?, account_key = ?, amount = ?,
@@ -306,7 +256,7 @@ class SqliteLedger(SqliteCustody, Ledger):
         with self._transaction():
             closed = self._change(
                 "UPDATE batch SET closed_at = ?, closed_why = ? WHERE id = ? AND closed_at IS NULL",
-                *(host.now_ms(), why, batch),
+                *(self._now_ms(), why, batch),
             )
             if closed:
                 self._note("closed", self._name_of(batch), None, "", "", "person", why, "")
@@ -356,21 +306,22 @@ class SqliteLedger(SqliteCustody, Ledger):
                 self._change(_SET_ASIDE, batch)
             self._recognise(batch, skip_repeats_since_ms)
             self._change(
-                """UPDATE batch SET stop_reason = 'interrupted', finished_at = NULL,
-                repeats_allowed_at = max(repeats_allowed_at, ?) WHERE id = ?""",
+                """UPDATE batch SET stop_reason = 'interrupted', finished_at = NULL, repeats_allowed_at =
+                CASE WHEN repeats_allowed_at > ?1 THEN repeats_allowed_at ELSE ?1 END WHERE id = ?2""",
                 *(allow_repeats_ms, batch),
             )
             self._change("UPDATE batch_lane SET halt_reason = '', halt_message = '' WHERE batch = ?", batch)
-            self._change(
-                "INSERT INTO run (batch, user, host, pid, started_at, approval) VALUES (?, ?, ?, ?, ?, ?)",
-                *(batch, host.user(), host.name(), os.getpid(), host.now_ms(), approval),
+            ((run,),) = self._all(
+                """INSERT INTO run (batch, "user", host, pid, started_at, approval)
+                VALUES (?, ?, ?, ?, ?, ?) RETURNING id""",
+                *(batch, host.user(), host.name(), os.getpid(), self._now_ms(), approval),
             )
-            return self._connection.last_insert_rowid()
+            return int(run)
 
     def _pick(self, rows: Iterable[int]) -> None:
-        self._cursor.execute("CREATE TEMP TABLE IF NOT EXISTS picked (row INTEGER PRIMARY KEY)")
-        self._cursor.execute("DELETE FROM picked")
-        self._cursor.executemany("INSERT OR IGNORE INTO picked VALUES (?)", ((row,) for row in rows))
+        self._change("CREATE TEMP TABLE IF NOT EXISTS picked (row INTEGER PRIMARY KEY)")
+        self._change("DELETE FROM picked")
+        self._database.insert("picked", ("row",), ((row,) for row in sorted(set(rows))))
 
     def note_own_balances(self, batch: int, balances: Sequence[OwnBalance]) -> None:
         with self._transaction():
@@ -383,9 +334,10 @@ class SqliteLedger(SqliteCustody, Ledger):
 
     def note_snapshot(self, batch: int, balances: Iterable[ClientBalance]) -> None:
         with self._transaction():
-            self._cursor.executemany(
-                """INSERT OR REPLACE INTO snapshot (batch, lane, account_key, at, amount, currency)
-                VALUES (?, ?, ?, ?, ?, ?)""",
+            self._database.many(
+                """INSERT INTO snapshot (batch, lane, account_key, at, amount, currency)
+                VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (lane, account_key, at) DO UPDATE SET
+                batch = excluded.batch, amount = excluded.amount, currency = excluded.currency""",
                 (
                     (batch, told.lane, told.account_key, told.at_ms, shortest(told.amount), told.currency)
                     for told in balances
@@ -394,22 +346,10 @@ class SqliteLedger(SqliteCustody, Ledger):
 
     def end_run(self, run: int, batch: int, reason: str) -> None:
         with self._transaction():
-            self._change(_TO_DOUBT, host.now_ms())
-            self._change("UPDATE run SET ended_at = ?, reason = ? WHERE id = ?", host.now_ms(), reason, run)
+            self._end_sending()
+            self._change("UPDATE run SET ended_at = ?, reason = ? WHERE id = ?", self._now_ms(), reason, run)
             self._change("UPDATE batch SET stop_reason = ? WHERE id = ?", reason, batch)
-            self._change(FINISH, host.now_ms(), batch)
-
-    def enlist(self, run: int, driver: int | None = None) -> int:
-        return 0
-
-    def tidings(self, batch: int) -> Tidings:
-        return Tidings()
-
-    def reserve(self, lane: int, count: int, spacing_us: int, horizon_us: int, after_us: int = 0) -> Slots:
-        return Slots(tuple((after_us + spacing_us * number) / 1e6 for number in range(count)))
-
-    def hurry(self) -> None:
-        """No connection can be lost."""
+            self._change(FINISH, self._now_ms(), batch)
 
     def halt(self, batch: int, lane: int, reason: str, message: str) -> None:
         with self._transaction():
@@ -417,17 +357,6 @@ class SqliteLedger(SqliteCustody, Ledger):
                 "UPDATE batch_lane SET halt_reason = ?, halt_message = ? WHERE batch = ? AND lane = ?",
                 *(reason, message, batch, lane),
             )
-
-
-def _introduce(connection: apsw.Connection, command: str) -> None:
-    """Give a new ledger its id, and name its holder to whoever comes next."""
-    for key, value in (("id", secrets.token_hex(4)), ("created_by", f"{host.user()}@{host.name()}")):
-        connection.execute("INSERT OR IGNORE INTO meta (key, value) VALUES (?, ?)", (key, value))
-    connection.execute(
-        """INSERT OR REPLACE INTO holder (one, pid, user, host, command, started_at)
-        VALUES (1, ?, ?, ?, ?, ?)""",
-        (os.getpid(), host.user(), host.name(), command, host.now_ms()),
-    )
 
 
 def _kind(new: NewBatch) -> str:

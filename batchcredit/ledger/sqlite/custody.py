@@ -7,12 +7,12 @@ from contextlib import closing
 from pathlib import Path
 
 from batchcredit import host
-from batchcredit.ledger.base import Ledger
 from batchcredit.ledger.registry import Note, silent
-from batchcredit.ledger.sqlite_copy import occupied, part_of, refuse_occupied, write_copy
-from batchcredit.ledger.sqlite_decisions import FINISH_LATE, SqliteDecisions
-from batchcredit.ledger.sqlite_file import ARRIVING, COPIED, MOVED, refuse_retired, storage_errors
-from batchcredit.ledger.sqlite_reader import quoted
+from batchcredit.ledger.sql.decisions import FINISH_LATE
+from batchcredit.ledger.sql.reader import quoted
+from batchcredit.ledger.sqlite.copy import occupied, part_of, refuse_occupied, write_copy
+from batchcredit.ledger.sqlite.file import ARRIVING, COPIED, MOVED, refuse_retired, storage_errors
+from batchcredit.ledger.sqlite.sender import SqliteSender
 from batchcredit.transfer import Event, State, states_allowing
 
 #: What is not final; a row that was in doubt may have been settled and sent since, so its quiet begins anew.
@@ -28,7 +28,7 @@ _BY_BATCH = f"""SELECT b.name, t.state, count(*) FROM transfer t JOIN batch b ON
 _ARRIVED = "moved_done"
 
 
-class SqliteCustody(SqliteDecisions, Ledger):
+class SqliteCustody(SqliteSender):
     """Takes a copy into use, and moves. Used by one thread at a time."""
 
     @classmethod

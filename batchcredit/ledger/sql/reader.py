@@ -1,20 +1,16 @@
-"""What may be asked of a SQLite ledger while another process sends."""
+"""What may be asked of a ledger in a database while somebody sends."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
-import apsw
-
-from batchcredit import host
 from batchcredit.ledger.audit import AuditEntry
 from batchcredit.ledger.base import (
     BatchLane,
     BatchRecord,
     ClientBalance,
-    Custody,
     HistoryQuery,
     HistoryRow,
     Holder,
@@ -31,13 +27,8 @@ from batchcredit.ledger.base import (
     Share,
     Tally,
 )
-from batchcredit.ledger.sqlite_copy import write_copy
-from batchcredit.ledger.sqlite_file import COPIED, MOVED, open_reading, storage_errors
-from batchcredit.ledger.sqlite_schema import version_of
+from batchcredit.ledger.sql.database import Database
 from batchcredit.transfer import SPENT, State
-
-#: So many faults of a damaged file are enough.
-_FAULTS_MOST = 20
 
 
 def quoted(states: Iterable[State]) -> str:
@@ -109,9 +100,11 @@ def same_as(table: str) -> str:
 
 #: When a row was credited as far as the ledger knew: a verdict counts from when it was given, so that what
 #: was approved before does not cover it.
-CREDITED_AT = "nullif(max(coalesce(o.ended_at, 0), coalesce(o.verdict_at, 0)), 0)"
+CREDITED_AT = """CASE WHEN coalesce(o.verdict_at, 0) > coalesce(o.ended_at, 0) THEN o.verdict_at
+    ELSE o.ended_at END"""
 
-_MATCH_CONTENT = f"""SELECT b.name, b.id, o.row, o.state, {CREDITED_AT}, coalesce(o.reference = ?5, 0)
+_MATCH_CONTENT = f"""SELECT b.name, b.id, o.row, o.state, {CREDITED_AT},
+    CASE WHEN o.reference = ?5 THEN 1 ELSE 0 END
     FROM transfer o JOIN batch b ON b.id = o.batch
     WHERE b.state = 'ready' AND o.state IN ({_COUNTING}) AND {
     SAME_CONTENT.format(
@@ -126,18 +119,6 @@ _MATCH_REFERENCE = f"""SELECT b.name, b.id, o.row, o.state, {CREDITED_AT}
         AND (o.lane = ?1 OR o.provider = ?7))"""
 
 
-def _decimal_sum() -> tuple[list[Decimal], Callable[..., None], Callable[[list[Decimal]], str]]:
-    """SQL: decimal_sum(text), exact."""
-
-    def step(total: list[Decimal], amount: Any) -> None:
-        total[0] += Decimal(amount)
-
-    def final(total: list[Decimal]) -> str:
-        return format(total[0], "f")
-
-    return [Decimal(0)], step, final
-
-
 _OF_ACCOUNT = f"""SELECT amount FROM transfer WHERE lane = ? AND account_key = ? AND currency = ?
     AND sent_at >= ? AND state IN ({quoted(SPENT)})"""
 
@@ -145,39 +126,24 @@ _OF_ACCOUNT = f"""SELECT amount FROM transfer WHERE lane = ? AND account_key = ?
 #: are looked up without a call for each.
 _CREDITED = "FROM transfer WHERE lane = ?1 AND batch <> ?2 AND state = 'credited'"
 
-_LARGEST = f"""SELECT (SELECT max(CAST(amount AS REAL)) {_CREDITED} AND account_key = k.value
-    AND currency = ?4) FROM carray(?3) k"""
+_LARGEST = f"""SELECT (SELECT max(CAST(amount AS DOUBLE PRECISION)) {_CREDITED} AND account_key = k.value
+    AND currency = ?4) FROM {{each}}"""
 
-_EVER = f"""SELECT k.value FROM carray(?3) k
+_EVER = f"""SELECT k.value FROM {{each}}
     WHERE EXISTS (SELECT 1 {_CREDITED} AND account_key = k.value)"""
 
 
-class SqliteReader(LedgerReader):
-    """Reads a ledger file; opened by `SqliteReader.open`."""
+class SqlReader(LedgerReader):
+    """Reads a ledger; `url` names it to a person."""
 
-    def __init__(self, connection: apsw.Connection, path: Path) -> None:
-        self._connection = connection
-        self._path = path
-        self.url = f"sqlite:///{path}"
-        connection.create_aggregate_function("decimal_sum", _decimal_sum, 1)
+    def __init__(self, database: Database, url: str) -> None:
+        self._database = database
+        self._all, self._each = database.all, database.each
+        self.url = url
         self.id = self._meta("id")
 
-    @classmethod
-    def open(cls, path: Path) -> "SqliteReader":
-        connection = open_reading(path)
-        try:
-            with storage_errors(path):
-                return cls(connection, path)
-        except BaseException:
-            connection.close()
-            raise
-
     def close(self) -> None:
-        self._connection.close()
-
-    def _all(self, sql: str, *bindings: Any) -> list[tuple[Any, ...]]:
-        with storage_errors(self._path):
-            return self._connection.execute(sql, bindings).fetchall()
+        self._database.close()
 
     def _meta(self, key: str) -> str:
         found = self._all("SELECT value FROM meta WHERE key = ?", key)
@@ -188,29 +154,8 @@ class SqliteReader(LedgerReader):
         return kind == "live" if kind else None
 
     def holder(self) -> Holder | None:
-        found = self._all("SELECT pid, user, host, command, started_at FROM holder")
+        found = self._all('SELECT pid, "user", host, command, started_at FROM holder')
         return Holder(*found[0]) if found else None
-
-    def custody(self) -> Custody:
-        copied, accepted = self._meta(COPIED), self._meta("accepted_at")
-        return Custody(
-            int(copied) if copied else None, self._meta(MOVED), int(accepted) if accepted else None
-        )
-
-    def version(self) -> int:
-        with storage_errors(self._path):
-            return version_of(self._connection)
-
-    def faults(self) -> Iterator[str]:
-        for (said,) in self._all(f"PRAGMA integrity_check({_FAULTS_MOST})"):
-            if said != "ok":
-                yield str(said)
-        for table, row, parent, _ in self._all("PRAGMA foreign_key_check")[:_FAULTS_MOST]:
-            yield f"row {row} of table {table} refers to a row that {parent} does not have"
-
-    def back_up(self, path: Path) -> None:
-        with storage_errors(path):
-            write_copy(self._connection, path, {COPIED: str(host.now_ms())})
 
     def lane(self, identity: LaneIdentity) -> LaneRecord | None:
         where = " WHERE kind = ? AND base_url = ? AND login = ?"
@@ -219,7 +164,7 @@ class SqliteReader(LedgerReader):
 
     def batches(self, name: str = "") -> list[BatchRecord]:
         exact = self._all(_BATCH + " AND name = ?", name)
-        begins = _BATCH + " AND substr(name, 1, length(?1)) = ?1 ORDER BY id DESC"
+        begins = _BATCH + " AND substr(name, 1, length(CAST(?1 AS TEXT))) = ?1 ORDER BY id DESC"
         return [_batch(row) for row in exact or self._all(begins, name)]
 
     def batches_of(self, content: bytes) -> list[BatchRecord]:
@@ -234,21 +179,18 @@ class SqliteReader(LedgerReader):
         return [Tally(State(row[0]), row[1], row[2], row[3], Decimal(row[4])) for row in found]
 
     def matches(self, rows: Iterable[RowKey], batch: int) -> Iterator[Match]:
-        with storage_errors(self._path):
-            if not self._connection.execute("SELECT 1 FROM batch WHERE id <> ? LIMIT 1", (batch,)).fetchall():
-                return
-            for key in rows:
-                yield from self._matches_of(key, batch)
+        if not self._all("SELECT 1 FROM batch WHERE id <> ? LIMIT 1", batch):
+            return
+        for key in rows:
+            yield from self._matches_of(key, batch)
 
     def _matches_of(self, key: RowKey, batch: int) -> Iterator[Match]:
         content = (key.lane, key.account_key, key.amount, key.currency)
         bindings = (*content, key.reference, batch, key.provider)
-        for name, other, row, state, ended, same_reference in self._connection.execute(
-            _MATCH_CONTENT, bindings
-        ):
+        for name, other, row, state, ended, same_reference in self._all(_MATCH_CONTENT, *bindings):
             yield Match(key, name, other, row, State(state), ended, True, bool(same_reference))
         if key.reference is not None:
-            for name, other, row, state, ended in self._connection.execute(_MATCH_REFERENCE, bindings):
+            for name, other, row, state, ended in self._all(_MATCH_REFERENCE, *bindings):
                 yield Match(key, name, other, row, State(state), ended, False, True)
 
     def left(self, batch: int, *, rejected: bool) -> list[Left]:
@@ -272,7 +214,7 @@ class SqliteReader(LedgerReader):
     def rows_in(
         self, batch: int, states: Sequence[State], reasons: Sequence[str], limit: int, *, after_row: int = 0
     ) -> list[ResultRow]:
-        marks = ", ".join("?" * len(reasons))
+        marks = ", ".join("?" * len(reasons)) or "NULL"
         sql = f"""{_KNOWN} AND t.row > ? AND (t.state IN ({quoted(states)}) OR t.reason IN ({marks}))
             ORDER BY t.row LIMIT ?"""
         return [self._result_row(row) for row in self._all(sql, batch, after_row, *reasons, limit)]
@@ -295,9 +237,7 @@ class SqliteReader(LedgerReader):
         else:
             bindings = (lane, since_ms, until_ms)
             sql = _SENT + _IN_SPAN + " ORDER BY t.account_key, t.id"
-        with storage_errors(self._path):
-            for row in self._connection.execute(sql, bindings):
-                yield _sent_row(row)
+        yield from map(_sent_row, self._each(sql, *bindings))
 
     def rows_in_doubt(self, batch: int) -> dict[int, list[SentRow]]:
         found: dict[int, list[SentRow]] = {}
@@ -326,9 +266,8 @@ class SqliteReader(LedgerReader):
     def history(self, query: HistoryQuery, limit: int | None = None) -> Iterator[HistoryRow]:
         where, bindings = _sought(query)
         most = _NO_LIMIT if limit is None else limit
-        with storage_errors(self._path):
-            for row in self._connection.execute(_HISTORY + where + _NEWEST_FIRST, (*bindings, most)):
-                yield HistoryRow._make((*row[:8], _STATES[row[8]], *row[9:]))
+        for row in self._each(_HISTORY + where + _NEWEST_FIRST, *bindings, most):
+            yield HistoryRow._make((*row[:8], _STATES[row[8]], *row[9:]))
 
     def history_size(self, query: HistoryQuery) -> int:
         where, bindings = _sought(query)
@@ -361,7 +300,7 @@ class SqliteReader(LedgerReader):
             FROM transfer t JOIN batch b ON b.id = t.batch WHERE t.batch IN (SELECT batch FROM run
                 WHERE started_at <= ?3 AND (ended_at IS NULL OR ended_at >= ?2))
             AND t.lane = ?1 AND t.sent_at BETWEEN ?2 AND ?3 AND t.state IN ({quoted(SPENT)})
-            GROUP BY b.name, t.state, t.currency ORDER BY b.id""",
+            GROUP BY b.id, b.name, t.state, t.currency ORDER BY b.id""",
             *(lane, since_ms, until_ms),
         )
         return [Moved(row[0], State(row[1]), row[2], Decimal(row[3])) for row in found]
@@ -373,10 +312,10 @@ class SqliteReader(LedgerReader):
         return [ClientBalance(row[0], row[1], row[2], Decimal(row[3]), row[4]) for row in found]
 
     def spent(self, batch: int | None, currency: str, since_ms: int) -> Decimal:
-        among = "batch = ?1" if batch is not None else _BATCHES_SENT_SINCE
-        sql = f"""SELECT coalesce(decimal_sum(amount), '0') FROM transfer WHERE {among} AND currency = ?2
-            AND sent_at >= ?3 AND state IN ({quoted(SPENT)})"""
-        return Decimal(self._all(sql, batch, currency, since_ms)[0][0])
+        among, bindings = ("AND batch = ?3", (batch,)) if batch is not None else (_SENT_SINCE, ())
+        sql = f"""SELECT coalesce(decimal_sum(amount), '0') FROM transfer WHERE currency = ?1
+            AND sent_at >= ?2 AND state IN ({quoted(SPENT)}) {among}"""
+        return Decimal(self._all(sql, currency, since_ms, *bindings)[0][0])
 
     def spent_by_account(self, lane: int, account_key: str, currency: str, since_ms: int) -> Decimal:
         found = self._all(_OF_ACCOUNT, lane, account_key, currency, since_ms)
@@ -390,16 +329,18 @@ class SqliteReader(LedgerReader):
     ) -> list[float | None]:
         if not account_keys:
             return []
-        found = self._all(_LARGEST, lane, but, apsw.carray(tuple(account_keys)), currency)
+        texts, sql = self._database.texts(account_keys), _LARGEST.format(each=self._database.each_text)
+        found = self._all(sql, lane, but, texts, currency)
         return [amount for (amount,) in found]
 
     def ever_credited(self, lane: int, account_keys: Sequence[str], but: int) -> set[str]:
         if not account_keys:
             return set()
-        return {key for (key,) in self._all(_EVER, lane, but, apsw.carray(tuple(account_keys)))}
+        texts, sql = self._database.texts(account_keys), _EVER.format(each=self._database.each_text)
+        return {key for (key,) in self._all(sql, lane, but, texts)}
 
 
-_AUDIT = """SELECT id, at, user, host, what, batch, row, transfer_id, was, settled_by, note, known, hash
+_AUDIT = """SELECT id, at, "user", host, what, batch, row, transfer_id, was, settled_by, note, known, hash
     FROM audit WHERE (?1 = '' OR batch = ?1) AND id > ?2 ORDER BY id LIMIT 10000"""
 
 _SENT_ROW = """t.id, b.name, t.row, t.provider, t.account, t.account_key, t.amount, t.currency, t.state,
@@ -416,8 +357,7 @@ _DOUBTFUL = f"""SELECT t.lane, {_SENT_ROW} WHERE t.batch = ?
 _IN_SPAN = """ AND (?2 IS NULL OR t.sent_at IS NULL OR t.sent_at >= ?2)
     AND (?3 IS NULL OR t.sent_at IS NULL OR t.sent_at <= ?3)"""
 
-_BATCHES_SENT_SINCE = """?1 IS NULL AND batch IN
-    (SELECT batch FROM run WHERE ended_at IS NULL OR ended_at >= ?3)"""
+_SENT_SINCE = "AND batch IN (SELECT batch FROM run WHERE ended_at IS NULL OR ended_at >= ?2)"
 
 
 #: A row that was never sent stands where it was enrolled.
@@ -435,7 +375,7 @@ _HISTORY_SIZE = "SELECT count(*) FROM transfer t JOIN batch b ON b.id = t.batch"
 
 _NEWEST_FIRST = f" ORDER BY {_AT} DESC, t.id DESC LIMIT ?"
 
-_NO_LIMIT = -1
+_NO_LIMIT = sys.maxsize
 
 
 def _sought(query: HistoryQuery) -> tuple[str, list[Any]]:

@@ -12,7 +12,7 @@ APPLICATION_ID = 0x62637264  # "bcrd"
 
 def migrations() -> list[str]:
     """The numbered steps, in order; a ledger's user_version counts those it has taken."""
-    folder = resources.files("batchcredit.ledger") / "migrations"
+    folder = resources.files("batchcredit.ledger") / "migrations" / "sqlite"
     return [step.read_text() for step in sorted(folder.iterdir(), key=lambda step: step.name)]
 
 

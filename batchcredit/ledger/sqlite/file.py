@@ -15,8 +15,8 @@ import apsw
 
 from batchcredit import host
 from batchcredit.errors import RefusedError, StorageError
-from batchcredit.ledger.sqlite_copy import write_copy
-from batchcredit.ledger.sqlite_schema import is_foreign, migrations, needed, take, version_of
+from batchcredit.ledger.sqlite.copy import write_copy
+from batchcredit.ledger.sqlite.schema import is_foreign, migrations, needed, take, version_of
 
 #: What stands in `meta` of a ledger that is not to be sent with: since when it is a copy (ms), where it went,
 #: where it comes from.

@@ -1,19 +1,17 @@
-"""Decisions on rows of the SQLite ledger: verdicts, withdrawals, and the trail in which each is kept."""
+"""Decisions on rows of a ledger in a database: verdicts, withdrawals, and the trail in which each is kept."""
 
 import contextlib
 from collections.abc import Sequence
 
-import apsw
-
 from batchcredit import host
 from batchcredit.ledger.audit import FIRST, chained
-from batchcredit.ledger.base import Problem, Verdict, refuse_closed
-from batchcredit.ledger.sqlite_reader import quoted, transfer_id
-from batchcredit.ledger.sqlite_sender import SqliteSender
+from batchcredit.ledger.base import Ledger, Problem, Verdict, refuse_closed
+from batchcredit.ledger.sql.database import Database, TakenError
+from batchcredit.ledger.sql.reader import SqlReader, quoted, transfer_id
 from batchcredit.transfer import MOVES, Event, State, states_allowing
 
 _NOTHING_LEFT = """state = 'ready' AND finished_at IS NULL AND NOT EXISTS (SELECT 1 FROM transfer t
-    WHERE t.batch = batch.id AND t.state IN ('pending', 'unsent'))"""
+    WHERE t.batch = batch.id AND t.state IN ('pending', 'unsent', 'sending'))"""
 
 FINISH = f"UPDATE batch SET finished_at = ? WHERE id = ? AND {_NOTHING_LEFT}"
 
@@ -34,8 +32,16 @@ class _WithheldError(Exception):
     """Takes back what was written before a problem was met."""
 
 
-class SqliteDecisions(SqliteSender):
+class SqlDecisions(SqlReader, Ledger):
     """Verdicts and withdrawals. Used by one thread at a time."""
+
+    #: The number under which this holder claims; 0 where there is one holder at a time.
+    _sender = 0
+
+    def __init__(self, database: Database, url: str) -> None:
+        super().__init__(database, url)
+        self._change, self._transaction = database.change, database.transaction
+        self._now_ms = database.now_ms
 
     def resolve(self, batch: int, verdicts: Sequence[Verdict], quiet_ms: int) -> list[Problem]:
         problems: list[Problem] = []
@@ -47,7 +53,7 @@ class SqliteDecisions(SqliteSender):
                     problems.append(Problem(verdict.row, why))
             if problems:
                 raise _WithheldError
-            self._change(FINISH, host.now_ms(), batch)
+            self._change(FINISH, self._now_ms(), batch)
         return problems
 
     def _resolve_row(self, batch: int, verdict: Verdict, quiet_ms: int) -> str:
@@ -60,14 +66,16 @@ class SqliteDecisions(SqliteSender):
         if not found:
             return f"there is no row {verdict.row}"
         number, was, settled_by, ended_ms = found[0]
-        problem = _verdict_problem(State(was), settled_by, verdict.verdict, ended_ms + quiet_ms)
+        quiet_until_ms = ended_ms + quiet_ms
+        problem = _verdict_problem(State(was), settled_by, verdict.verdict, quiet_until_ms, self._now_ms())
         return problem or self._write_verdict(number, State(was), verdict, batch)
 
     def _write_verdict(self, number: int, was: State, verdict: Verdict, batch: int) -> str:
         state = MOVES[was, _VERDICTS[verdict.verdict]]
         try:
-            self._change(_WRITE, state.value, verdict.settled_by, verdict.note, host.now_ms(), number)
-        except apsw.ConstraintError:
+            with self._database.attempt():
+                self._change(_WRITE, state.value, verdict.settled_by, verdict.note, self._now_ms(), number)
+        except TakenError:
             return "its reference has been sent or credited elsewhere meanwhile"
         self._note_row(number, verdict.verdict, was, verdict.settled_by, verdict.note, verdict.known)
         if state is State.PENDING:
@@ -78,9 +86,9 @@ class SqliteDecisions(SqliteSender):
         with self._transaction():
             self._refuse_closed(batch)
             found = self._all(
-                f"""SELECT id, state FROM transfer WHERE batch = ? AND (?2 IS NULL OR row = ?2)
+                f"""SELECT id, state FROM transfer WHERE batch = ?1 {"" if row is None else "AND row = ?2"}
                 AND state IN ({quoted(states_allowing(Event.CANCEL))})""",
-                *(batch, row),
+                *((batch,) if row is None else (batch, row)),
             )
             for number, was in found:
                 self._change(
@@ -89,7 +97,7 @@ class SqliteDecisions(SqliteSender):
                     *(note, number),
                 )
                 self._note_row(number, "cancelled", State(was), "person", note, "")
-            self._change(FINISH, host.now_ms(), batch)
+            self._change(FINISH, self._now_ms(), batch)
         return len(found)
 
     def _refuse_closed(self, batch: int) -> None:
@@ -126,14 +134,14 @@ class SqliteDecisions(SqliteSender):
         last = self._all("SELECT id, hash FROM audit ORDER BY id DESC LIMIT 1")
         number, before = last[0] if last else (0, FIRST)
         about = (batch, row, transfer, was, settled_by, note, known)
-        fields = (number + 1, host.now_ms(), host.user(), host.name(), what, *about)
+        fields = (number + 1, self._now_ms(), host.user(), host.name(), what, *about)
         self._change(
             "INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             *(*fields, chained(before, fields)),
         )
 
 
-def _verdict_problem(was: State, settled_by: str, verdict: str, quiet_until_ms: int) -> str:
+def _verdict_problem(was: State, settled_by: str, verdict: str, quiet_until_ms: int, now_ms: int) -> str:
     event = _VERDICTS[verdict]
     if (was, event) not in MOVES:
         return f"the row is {was}, so it can't be resolved as {verdict}"
@@ -141,7 +149,7 @@ def _verdict_problem(was: State, settled_by: str, verdict: str, quiet_until_ms: 
         return (
             f"the row is {was} by the provider's word or was never resolved: there is no verdict to take back"
         )
-    if event is Event.DENY and host.now_ms() < quiet_until_ms:
+    if event is Event.DENY and now_ms < quiet_until_ms:
         until = host.iso(quiet_until_ms)
         return f"the request may still be executed late: no verdict not-credited before {until}"
     return ""

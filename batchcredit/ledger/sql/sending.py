@@ -1,0 +1,65 @@
+"""The statements of the hot path, the same on each database: claims with their guards, and endings."""
+
+from decimal import Decimal
+
+from batchcredit.ledger.base import Settle
+from batchcredit.ledger.sql.reader import CREDITED_AT, quoted, same_as
+from batchcredit.transfer import MOVES, SPENT, Event, State, states_allowing
+
+#: Equal rows elsewhere that hold a row up: any that may be executed, older ones that may still be sent, and
+#: those credited within the window that nobody approved as repeats. ?1 is the batch, ?2 the window's begin.
+HOLDS_UP = f"""{same_as("t")} AND (o.state IN ('sending', 'in_doubt')
+    OR (o.state IN ('pending', 'unsent') AND o.batch < ?1 AND b.state = 'ready')
+    OR (o.state = 'credited' AND {CREDITED_AT} > ?2
+        AND {CREDITED_AT} > (SELECT repeats_allowed_at FROM batch WHERE id = ?1)))"""
+
+#: The guards stand in the statement that makes the intent: one statement per claim, and nothing in between.
+CLAIM = f"""UPDATE transfer AS t SET state = 'sending', attempts = attempts + 1, sent_at = ?4,
+    ended_at = NULL, duration_ms = NULL, http_status = NULL, provider_code = '', message = '', reason = '',
+    units = NULL, balance_before = NULL, balance_after = NULL, settled_by = '', not_before = 0
+    WHERE id = ?3 AND batch = ?1 AND state IN ({quoted(states_allowing(Event.CLAIM))})
+    AND (SELECT closed_at FROM batch WHERE id = ?1) IS NULL
+    AND NOT EXISTS (SELECT 1 FROM transfer o JOIN batch b ON b.id = o.batch WHERE {HOLDS_UP})"""
+
+HELD_UP_BY = f"""SELECT b.name, o.row, o.state FROM transfer t, transfer o JOIN batch b ON b.id = o.batch
+    WHERE t.id = ?3 AND {HOLDS_UP} LIMIT 1"""
+
+HOLD_BACK = "UPDATE transfer SET reason = ?, message = ? WHERE id = ? AND state = 'pending'"
+
+SETTLE = """UPDATE transfer SET state = ?1, settled_by = ?2, reason = ?3, http_status = ?4,
+    provider_code = ?5, message = ?6, units = ?7, balance_before = ?8, balance_after = ?9, ended_at = ?10,
+    duration_ms = ?11, not_before = ?12 WHERE id = ?13 AND batch = ?14 AND state = 'sending'"""
+
+#: Event -> what a settled row's `state` and `settled_by` become.
+ENDINGS = {
+    event: (state.value, "provider" if event in (Event.CREDIT, Event.REJECT) else "")
+    for (was, event), state in MOVES.items()
+    if was is State.SENDING
+}
+
+CANDIDATES = """SELECT id, row, account, account_key, amount, currency, coalesce(reference, ''), not_before
+    FROM transfer WHERE batch = ? AND row > ? AND lane = ? AND state = 'pending' ORDER BY row LIMIT ?"""
+
+
+#: What a sender leaves when it ends before its answers came.
+TO_DOUBT = """UPDATE transfer SET state = 'in_doubt', reason = 'interrupted', ended_at = ?1,
+    message = 'the run ended before the answer was known' WHERE state = 'sending'"""
+
+REFERENCE_HOLDER = f"""SELECT b.name, t.row, t.state FROM transfer t JOIN batch b ON b.id = t.batch
+    WHERE t.reference = ? AND t.state IN ({quoted(SPENT)})"""
+
+
+def ending(settle: Settle, now_ms: int) -> tuple[object, ...]:
+    """The bindings of SETTLE."""
+    outcome = settle.outcome
+    return (
+        *ENDINGS[outcome.event],
+        *(outcome.reason, outcome.http_status, outcome.provider_code, outcome.message),
+        *(_text(outcome.units), _text(outcome.balance_before), _text(outcome.balance_after)),
+        *(now_ms, settle.duration_ms, settle.not_before_ms),
+        *(settle.transfer.id, settle.batch),
+    )
+
+
+def _text(amount: Decimal | None) -> str | None:
+    return None if amount is None else format(amount, "f")
