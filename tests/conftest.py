@@ -1,11 +1,15 @@
-"""One sandbox for each test module that asks for it, and the profile of `make fuzz`."""
+"""One sandbox for each test module that asks for it, one PostgreSQL, and the profile of `make fuzz`."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from batchcredit.sandbox import Control, SandboxAddress, SandboxSettings, sandbox_process
+
+if TYPE_CHECKING:
+    from postgres_server import Server
 
 #: So many that a test takes seconds; `make fuzz` asks again and again, for other ones.
 settings.register_profile(
@@ -30,3 +34,12 @@ def control(address: SandboxAddress) -> Iterator[Control]:
     yield control
     control.clear_script()
     control.set(**SandboxSettings().model_dump(mode="json"))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> "Iterator[Server]":
+    """One PostgreSQL for all tests of a pytest process, which leave it running; ask it for a `fresh_url`."""
+    from postgres_server import postgres_server  # psycopg is for those who ask
+
+    with postgres_server() as server:
+        yield server

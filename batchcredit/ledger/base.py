@@ -431,11 +431,15 @@ class Tidings:
 
 @dataclass(frozen=True, slots=True)
 class Slots:
-    """Moments at which a request of a lane may leave, and nobody else's does: seconds from when the answer is
-    returned, never earlier than they really are. Where none is granted, ask again in `retry_s`."""
+    """Moments at which a request of a lane may leave, and nobody else's does.
+
+    `at_s`: seconds from `now_s`, which is the ledger's own clock while it answered, and is compared with
+    nothing but itself. Where fewer were granted than wanted, ask again in `retry_s`.
+    """
 
     at_s: tuple[float, ...]
     retry_s: float = 0.0
+    now_s: float = 0.0
 
 
 class LedgerReader(ABC):
@@ -680,9 +684,10 @@ class Ledger(LedgerReader):
         """What others did; rows of senders that have ended are in doubt from now on."""
 
     @abstractmethod
-    def reserve(self, lane: int, count: int, spacing_us: int, horizon_us: int) -> Slots:
-        """Take up to `count` of the next moments at which a request of this lane may leave, `spacing_us`
-        apart among all senders, none further ahead than `horizon_us`; none while the lane is paused."""
+    def reserve(self, lane: int, count: int, spacing_us: int, horizon_us: int, after_us: int = 0) -> Slots:
+        """Take up to `count` of the next moments at which a request of this lane may leave, each `spacing_us`
+        before the next one of all senders, the first no sooner than in `after_us`, none further ahead than
+        `horizon_us`; none while the lane is paused."""
 
     @abstractmethod
     def hurry(self) -> None:

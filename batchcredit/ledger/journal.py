@@ -9,10 +9,11 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TypeVar, cast
+from typing import NamedTuple, TypeVar, cast
 
 import anyio
 
+from batchcredit import host
 from batchcredit.ledger.base import (
     Answered,
     Claim,
@@ -37,6 +38,23 @@ GROUP_MOST = 1_000
 
 #: A claim whose sender was gone when it became durable: no request left.
 _TAKEN_BACK = Outcome(Event.RETRY, "stopped", message="the run was stopped before the request left")
+
+
+class Reserved(NamedTuple):
+    """Slots, and when they were asked for and heard of: seconds of `host.boot_s`."""
+
+    slots: Slots
+    asked_s: float
+    heard_s: float
+
+
+def reserve(
+    ledger: Ledger, lane: int, count: int, spacing_us: int, horizon_us: int, after_us: int
+) -> Reserved:
+    """Ask a ledger that no journal has for slots of a lane."""
+    asked_s = host.boot_s()
+    slots = ledger.reserve(lane, count, spacing_us, horizon_us, after_us)
+    return Reserved(slots, asked_s, host.boot_s())
 
 
 class Journal:
@@ -90,8 +108,11 @@ class Journal:
     async def tidings(self, batch: int) -> Tidings:
         return await self._in_thread(partial(self._ledger.tidings, batch))
 
-    async def reserve(self, lane: int, count: int, spacing_us: int, horizon_us: int) -> Slots:
-        return await self._in_thread(partial(self._ledger.reserve, lane, count, spacing_us, horizon_us))
+    async def reserve(
+        self, lane: int, count: int, spacing_us: int, horizon_us: int, after_us: int
+    ) -> Reserved:
+        wanted = (lane, count, spacing_us, horizon_us, after_us)
+        return await self._in_thread(partial(reserve, self._ledger, *wanted))
 
     def _entered(self, operation: Operation) -> asyncio.Future[Answered]:
         durable: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()

@@ -621,6 +621,8 @@ async def test_nobody_sends_beside_the_holder(ledger: Ledger) -> None:
     async with open_journal(ledger) as journal:
         assert not journal.is_shared
         assert await journal.tidings(batch.id) == Tidings()
-        assert await journal.reserve(lane, 3, 50_000, 10**6) == Slots((0.0, 0.05, 0.1))
+        reserved = await journal.reserve(lane, 3, 50_000, 10**6, 100_000)
+        assert reserved.slots == Slots((0.1, 0.15, 0.2))
+        assert host.boot_s() - 5 < reserved.asked_s <= reserved.heard_s <= host.boot_s()
         rows = await journal.candidates(batch.id, lane, 0, 10, own=True)
     assert [transfer.row for transfer, _ in rows] == [1, 2]

@@ -69,8 +69,8 @@ class SqliteLedger(SqliteCustody):
     def tidings(self, batch: int) -> Tidings:
         return Tidings()
 
-    def reserve(self, lane: int, count: int, spacing_us: int, horizon_us: int) -> Slots:
-        return Slots(tuple(spacing_us * number / 1e6 for number in range(count)))
+    def reserve(self, lane: int, count: int, spacing_us: int, horizon_us: int, after_us: int = 0) -> Slots:
+        return Slots(tuple((after_us + spacing_us * number) / 1e6 for number in range(count)))
 
     def hurry(self) -> None:
         """No connection can be lost."""
