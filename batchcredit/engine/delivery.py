@@ -23,6 +23,10 @@ from batchcredit.transfer import Event
 #: An intent that is older when its turn to send comes is not sent.
 INTENT_MOST_S = 2.0
 
+#: A row whose account another sender has in flight is tried again after so long, and no more once that
+#: request must have been answered for so long: its sender stands still.
+BUSY_WAIT_S, BUSY_SLACK_S = 0.5, 5.0
+
 #: What a listener hears of each ending that is durable.
 Listener = Callable[[Lane, Job, Judged, int], None]
 
@@ -63,9 +67,7 @@ class Delivery:
         """`line`, or how the attempt to get one ended: that is written down like any other ending."""
         claimed = await self._claim(line, job)
         if isinstance(claimed, NotClaimed):
-            job.held = True
-            self.lane.held()
-            return None
+            return self._leave(job, claimed)
         started = now()
         exchange = line if isinstance(line, Exchange) else await self._send(line, job, claimed.boot_s)
         judged = stale() if exchange.withheld else judge(self.lane.provider, job.transfer, exchange)
@@ -75,11 +77,27 @@ class Delivery:
     async def _claim(self, line: Line | Exchange, job: Job) -> Claimed | NotClaimed:
         claimed = None
         try:
-            claimed = await self.journal.claim(Claim(self.batch, self.lane.record.id, job.transfer))
+            claimed = await self.journal.claim(
+                Claim(self.batch, self.lane.record.id, job.transfer, self._patience_s)
+            )
         finally:
             if isinstance(line, Line) and not isinstance(claimed, Claimed):
                 line.release()
         return claimed
+
+    @property
+    def _patience_s(self) -> float:
+        return self.lane.policy.timeout_s + BUSY_SLACK_S
+
+    def _leave(self, job: Job, why: NotClaimed) -> float | None:
+        """Nothing was sent: put the row back, or leave it to whoever took it, or held with its reason."""
+        job.held = True
+        self.lane.yields()
+        if why.busy_s is not None:
+            return now() + BUSY_WAIT_S
+        job.taken = self.journal.is_shared and why.reason == "not_pending"
+        self.lane.meter.held += not job.taken
+        return None
 
     async def _send(self, line: Line, job: Job, intent_boot_s: float) -> Exchange:
         lane = self.lane

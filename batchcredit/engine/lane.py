@@ -170,9 +170,8 @@ class Lane:
         self._end_turns()
         self._change.tell()
 
-    def held(self) -> None:
+    def yields(self) -> None:
         """A claim was not granted; another row may probe."""
-        self.meter.held += 1
         self._prober = None
 
     def pause(self, seconds: float) -> None:

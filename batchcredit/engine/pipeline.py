@@ -37,7 +37,7 @@ class Pipeline:
         """
         async with anyio.create_task_group() as tasks:
             for lane, budget in zip(self._lanes, budgets, strict=True):
-                queue = LaneQueue(self._fetch(lane), budget)
+                queue = LaneQueue(self._fetch(lane), budget, lane.dice if self._journal.is_shared else None)
                 self._queues.append(queue)
                 delivery = Delivery(self._batch, lane, self._journal, self._listener)
                 # no more than may begin: a sender too many would drop the rows behind one that is held
@@ -54,6 +54,13 @@ class Pipeline:
             lane.close()
         for queue in self._queues:
             queue.close()
+
+    def halt(self, lane: Lane, reason: str, message: str) -> None:
+        """No new request starts in this lane; called where no ending says so."""
+        lane.halt(reason, message)
+        for opened, queue in zip(self._lanes, self._queues, strict=False):  # not all have begun
+            if opened is lane:
+                queue.close()
 
     def _fetch(self, lane: Lane) -> "LaneFetch":
         return LaneFetch(self._batch, lane, self._journal)
@@ -80,7 +87,7 @@ class LaneFetch:
         self._lane = lane
         self._journal = journal
 
-    async def __call__(self, after_row: int, limit: int) -> list[tuple[Transfer, float]]:
-        found = await self._journal.candidates(self._batch, self._lane.record.id, after_row, limit)
+    async def __call__(self, after_row: int, limit: int, own: bool) -> list[tuple[Transfer, float]]:
+        found = await self._journal.candidates(self._batch, self._lane.record.id, after_row, limit, own=own)
         now_s, now_ms, most_s = now(), host.now_ms(), self._lane.policy.max_pause_s
         return [(transfer, now_s + min(most_s, (wait_ms - now_ms) / 1000)) for transfer, wait_ms in found]

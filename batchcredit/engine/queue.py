@@ -2,10 +2,14 @@
 
 An account has one transfer in flight at a time, in file order, so that its balances form a chain. Rows that
 wait (for their account, or for a backoff) let others pass. Only a window of rows is held in memory.
+
+On a shared ledger several senders empty one lane. Each passes over its own share of the accounts until
+nothing is left of it, then over what is left of anybody's: what others gave back, or left when they ended.
 """
 
 import heapq
 import itertools
+import random
 import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -22,7 +26,14 @@ PAGE_ROWS = 512
 #: So many pages of rows are held at the most.
 WINDOW_PAGES = 8
 
-Fetch = Callable[[int, int], Awaitable[Sequence[tuple[Transfer, float]]]]
+#: So many rows of other senders' shares are fetched at a time: few, since their senders go on with them.
+OTHERS_ROWS = 64
+
+#: After a pass whose rows all went to others the next one waits so long.
+PASS_WAIT_S = 0.5
+
+#: (after_row, limit, own): whether rows of this sender's share alone are asked for.
+Fetch = Callable[[int, int, bool], Awaitable[Sequence[tuple[Transfer, float]]]]
 
 
 @dataclass(slots=True)
@@ -33,6 +44,7 @@ class Job:
     tries: int = 0
     begun: bool = False
     held: bool = False  # the ledger refused the claim: nothing was sent
+    taken: bool = False  # since another sender has it, or had it
 
 
 @dataclass(slots=True)
@@ -63,16 +75,25 @@ class Budget:
 
 @dataclass(slots=True)
 class LaneQueue:
-    """Hands each row to one sender. `fetch(after_row, limit)` gives rows and the loop times to wait for."""
+    """Hands each row to one sender. `fetch(after_row, limit, own)` gives rows and the loop times to wait for.
+
+    `dice`: of a lane that others send through as well; they say where to begin among the others' rows.
+    """
 
     fetch: Fetch
     budget: Budget = field(default_factory=Budget)
+    dice: random.Random | None = None
     _ready: deque[Job] = field(default_factory=deque)
     _later: list[tuple[float, int, Job]] = field(default_factory=list)
     _accounts: dict[str, deque[Job]] = field(default_factory=dict)  # busy ones, with the rows behind
-    _held: int = 0
+    _rows: set[int] = field(default_factory=set)  # that are held in memory
     _last_row: int = 0
     _fetched_all: bool = False
+    _own: bool = True  # the pass at hand is over this sender's share
+    _found: bool = False  # the pass has given a row
+    _got: bool = False  # and one of them was this sender's to send
+    _next_pass_at: float = 0.0
+    _spent: bool = False
     _fetching: anyio.Lock = field(default_factory=anyio.Lock)
     _change: Change = field(default_factory=Change)
     _order: "itertools.count[int]" = field(default_factory=itertools.count)
@@ -98,18 +119,25 @@ class LaneQueue:
         """The row has ended; its account is free for the row behind it."""
         if job.held:
             self.budget.give_back()
-        self._held -= 1
+        self._got |= not job.taken
+        self._rows.discard(job.transfer.row)
         behind = self._accounts[job.transfer.account_key]
         if behind:
             self._ready.append(behind.popleft())
             self._change.tell()
         else:
             del self._accounts[job.transfer.account_key]
-            if not self._held:
+            if not self._rows:
                 self._change.tell()
+        if job.taken and not self._own:
+            self._look_anew()
 
     def again(self, job: Job, not_before: float) -> None:
-        """The row will be tried again; its account waits with it."""
+        """The row will be tried again; its account waits with it. One that was held meanwhile lets another
+        begin in its place."""
+        if job.held:
+            self.budget.give_back()
+            job.held = job.begun = False
         heapq.heappush(self._later, (not_before, next(self._order), job))
         self._change.tell()
 
@@ -119,17 +147,29 @@ class LaneQueue:
             if job.begun or self.budget.take():
                 job.begun = True
                 return job
-            self._drop(job)
+            self._ready.appendleft(job)
+            self._drop_waiting()
+            self._fetched_all = self._spent = True
         return None
 
-    def _drop(self, job: Job) -> None:
-        """Leave a row, and all that were not begun, to a later run: the budget is spent."""
-        self._fetched_all = True
-        waiting = [entry[2] for entry in self._later if not entry[2].begun]
+    def _drop_waiting(self) -> None:
+        """Leave all rows that were not begun: to a later run, or to whoever is sending them."""
+        for job in [*self._ready, *(entry[2] for entry in self._later)]:
+            if not job.begun:
+                self._drop(job)
+        self._ready = deque(job for job in self._ready if job.begun)
         self._later = [entry for entry in self._later if entry[2].begun]
         heapq.heapify(self._later)
-        for dropped in (job, *waiting):
-            self._held -= 1 + len(self._accounts.pop(dropped.transfer.account_key))
+
+    def _drop(self, job: Job) -> None:
+        behind = self._accounts.pop(job.transfer.account_key)
+        self._rows -= {dropped.transfer.row for dropped in (job, *behind)}
+
+    def _look_anew(self) -> None:
+        """What was fetched of the others' rows has grown old: its senders have gone on."""
+        self._drop_waiting()
+        self._last_row, self._fetched_all = 0, self._spent
+        self._change.tell()
 
     def _wake_later(self) -> None:
         while self._later and self._later[0][0] <= now():
@@ -140,27 +180,49 @@ class LaneQueue:
         if self._may_fetch():
             await self._fetch_page()
             return True
-        if not self._held:
-            return False
-        await self._change.wait(max(0.0, self._later[0][0] - now()) if self._later else None)
+        if self._fetched_all and not self._rows:
+            return self._begin_pass()
+        moments = [self._later[0][0]] if self._later else []
+        if self._wants_more():
+            moments.append(self._next_pass_at)
+        await self._change.wait(max(0.0, min(moments) - now()) if moments else None)
         return True
 
+    def _begin_pass(self) -> bool:
+        """Begin at the first row again, where others send through this lane; False when nothing is left."""
+        if self.dice is None or self._spent or not (self._own or self._found):
+            return False
+        if self._found and not self._got:
+            self._next_pass_at = now() + PASS_WAIT_S
+        self._own = self._found
+        self._last_row, self._fetched_all, self._found, self._got = 0, False, False, False
+        return True
+
+    def _wants_more(self) -> bool:
+        return not self._fetched_all and len(self._rows) < PAGE_ROWS * WINDOW_PAGES
+
     def _may_fetch(self) -> bool:
-        return not self._fetched_all and self._held < PAGE_ROWS * WINDOW_PAGES
+        return self._wants_more() and self._next_pass_at <= now()
 
     async def _fetch_page(self) -> None:
         async with self._fetching:
             if self._ready or not self._may_fetch():
                 return  # another sender has fetched meanwhile
-            page = await self.fetch(self._last_row, PAGE_ROWS)
-            self._fetched_all = len(page) < PAGE_ROWS
+            limit = PAGE_ROWS if self._own else OTHERS_ROWS
+            page = await self.fetch(self._last_row, limit, self._own)
+            self._fetched_all = self._spent or len(page) < limit
             for transfer, not_before in page:
                 self._last_row = transfer.row
                 self._add(Job(transfer), not_before)
+            if self._ready and self.dice and not self._own:
+                self._ready.rotate(self.dice.randrange(len(self._ready)))
             self._change.tell()
 
     def _add(self, job: Job, not_before: float) -> None:
-        self._held += 1
+        if job.transfer.row in self._rows:
+            return  # of the pass before
+        self._rows.add(job.transfer.row)
+        self._found = True
         key = job.transfer.account_key
         if key in self._accounts:
             self._accounts[key].append(job)

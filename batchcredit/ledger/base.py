@@ -160,11 +160,13 @@ class Match:
 
 
 class Claim(NamedTuple):
-    """A durable intent to send this transfer now."""
+    """A durable intent to send this transfer now. `patience_s`: for how long another sender may have its
+    account in flight before the row is held back for it."""
 
     batch: int
     lane: int
     transfer: Transfer
+    patience_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +180,8 @@ class Claimed:
 class NotClaimed:
     """The row may not be sent now; it stays as it is, with this reason.
 
-    `busy_s`: another sender has had this row, or another one of its account, in flight for so long. Such a
-    row has no reason yet: it may be tried again.
+    `busy_s`: another sender has had another row of its account in flight for so long, which the claim has
+    patience with: the row has no reason yet, and may be tried again.
     """
 
     reason: str
@@ -718,8 +720,9 @@ class Ledger(LedgerReader):
     ) -> list[tuple[Transfer, int]]:
         """Pending rows of a lane behind a row, in order, each with the time before which it is not sent.
 
-        `own`: of this sender's share of the accounts alone. A shared ledger leaves out rows with a reason:
-        they are not tried again in this run."""
+        `own`: of this sender's share of the accounts alone. A shared ledger leaves out rows that a claim was
+        refused for, which have its reason until the next run; what an ending put back is among them, though
+        it has a reason too."""
 
     @abstractmethod
     def commit(self, operations: Sequence[Operation]) -> list[Answered]:

@@ -197,7 +197,7 @@ async def test_a_row_that_may_not_be_claimed_does_not_probe() -> None:
     async with asyncio.timeout(2):
         assert await gate.admit(1)
         waiting = asyncio.create_task(gate.admit(2))
-        gate.held()
+        gate.yields()
         gate.release()
         assert await waiting
 

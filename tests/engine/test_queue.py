@@ -64,7 +64,7 @@ class Script:
         self.began = anyio.current_time()
         self.queue = LaneQueue(self._fetch, self.budget)
 
-    async def _fetch(self, after_row: int, limit: int) -> list[tuple[Transfer, float]]:
+    async def _fetch(self, after_row: int, limit: int, _: bool) -> list[tuple[Transfer, float]]:
         await anyio.sleep(self.dice.choice([0, 0.001]))
         numbers = range(after_row + 1, min(len(self.rows), after_row + limit) + 1)
         return [(_transfer(number, self._row(number)), self._due(number)) for number in numbers]
@@ -89,7 +89,7 @@ class Script:
         self.begun.add(number)
         if anyio.current_time() < self._due(number):
             self.early.append(number)
-        self.most_held = max(self.most_held, self.queue._held)
+        self.most_held = max(self.most_held, len(self.queue._rows))
         await anyio.sleep(self.dice.choice([0, 0.01, 0.5]))
         self.busy.discard(account)
         job.tries += 1
@@ -206,7 +206,7 @@ def test_spent_budget_waits_for_no_backoff() -> None:
 def test_an_error_of_the_ledger_reaches_the_sender() -> None:
     """A page that can't be read is no end of the file."""
 
-    async def broken(after_row: int, limit: int) -> list[tuple[Transfer, float]]:
+    async def broken(after_row: int, limit: int, own: bool) -> list[tuple[Transfer, float]]:
         raise OSError("no disk")
 
     async def ask() -> None:

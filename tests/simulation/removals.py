@@ -71,12 +71,12 @@ def _one_holder() -> Iterator[Patch]:
 
 def _one_in_flight_per_client() -> Iterator[Patch]:
     def add(self: LaneQueue, job: Job, not_before: float) -> None:
-        self._held += 1
+        self._rows.add(job.transfer.row)
         self._accounts.setdefault(job.transfer.account_key, mock.MagicMock(__bool__=lambda _: False))
         self._ready.append(job)
 
     def done(self: LaneQueue, job: Job) -> None:
-        self._held -= 1
+        self._rows.discard(job.transfer.row)
         self._change.tell()
 
     yield LaneQueue, "_add", add

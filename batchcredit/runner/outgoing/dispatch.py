@@ -69,7 +69,7 @@ class Dispatch:
             except BaseException:
                 release_path(order.results, self.ledger)
                 raise
-            stop = Stop(self.desk.attendant.warn)
+            stop = Stop(self.desk.attendant.warn, self.ledger.hurry)
             with host.on_stop_signals(stop):  # from here on the end is written down, whatever comes
                 batch = order.enrol({name: record.id for name, record in records.items()})
                 summary = await self._send(batch, opened, probes, order, stop)

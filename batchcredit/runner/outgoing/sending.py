@@ -21,6 +21,7 @@ from batchcredit.providers.base import Client
 from batchcredit.runner.attendant import Attendant, Trial
 from batchcredit.runner.options import SendOptions
 from batchcredit.runner.outgoing.funds import FundsWatch
+from batchcredit.runner.outgoing.tidings import TidingsWatch
 from batchcredit.transfer import MOVES, STATUS, State, Transfer
 
 #: A person sees progress so often.
@@ -35,9 +36,13 @@ LOOKED_AT = 100
 
 @dataclass(slots=True)
 class Stop:
-    """Signals: the first ends the taking of rows, the second ends everything at once."""
+    """Signals: the first ends the taking of rows, the second ends everything at once.
+
+    `hurry` tells the ledger that somebody waits.
+    """
 
     say: Callable[[str], None]
+    hurry: Callable[[], None]
     asked: bool = False
     pipeline: Pipeline | None = None
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
@@ -50,6 +55,15 @@ class Stop:
             self.say(
                 "stopping: what is in flight is heard out; once more stops at once and leaves it in doubt"
             )
+        self.hurry()
+        self._end()
+
+    def because(self, why: str) -> None:
+        """Take no more rows, without a signal."""
+        self.say(f"{why}: what is in flight is heard out")
+        self._end()
+
+    def _end(self) -> None:
         self.asked = True
         if self.pipeline:
             self.pipeline.stop()
@@ -190,6 +204,9 @@ class Sending:
             self._stop.pipeline = pipeline
             if self._stop.asked:
                 pipeline.stop()
+            if self._ledger.is_shared:
+                others = TidingsWatch(self._batch.id, self._lanes, journal, pipeline, self._stop.because)
+                tasks.start_soon(others.run)
             for lane in self._lanes:
                 if lane.policy.wait_funds_s:
                     watch = FundsWatch(lane, self._attendant.warn, partial(self._halted, journal))
