@@ -13,7 +13,7 @@ from rich.text import Text
 from batchcredit import host
 from batchcredit.console.base import in_money, local_time, spoken, visible
 from batchcredit.ledger.audit import AuditEntry
-from batchcredit.ledger.base import BatchLane, BatchRecord, Custody, HistoryRow, Holder, ResultRow
+from batchcredit.ledger.base import BatchLane, BatchRecord, Custody, HistoryRow, ResultRow, SenderRecord
 from batchcredit.runner.settling.custody import LedgerView
 from batchcredit.runner.settling.history import HistoryView
 from batchcredit.runner.settling.money import Money, OwnAccount
@@ -253,18 +253,16 @@ def ledger(view: LedgerView, zone: ZoneInfo) -> str:
         f"id       {view.id}, {kinds[view.live]}",
         f"size     {view.size_bytes:,} bytes, tables of version {view.version}",
         f"batches  {len(view.batches)}, of which {len(view.open)} have rows left to send: {names}",
-        f"held     {_held(view.holder, zone)}",
+        f"held     {'; '.join(_held(sender, zone) for sender in view.senders) or 'by nobody'}",
         *_custody(view.custody, zone),
         *(f"fault    {fault}" for fault in view.faults),
     ]
     return text("\n".join(lines if view.faults else [*lines, "check    no fault was found"]))
 
 
-def _held(holder: Holder | None, zone: ZoneInfo) -> str:
-    if holder is None:
-        return "by nobody"
-    since = local_time(holder.started_ms, zone)
-    return f"by process {holder.pid} ({holder.command}, {holder.user} on {holder.host}) since {since}"
+def _held(sender: SenderRecord, zone: ZoneInfo) -> str:
+    since = local_time(sender.started_ms, zone)
+    return f"by process {sender.pid} ({sender.command}, {sender.user} on {sender.host}) since {since}"
 
 
 def _custody(custody: Custody, zone: ZoneInfo) -> list[str]:
@@ -280,7 +278,7 @@ def _custody(custody: Custody, zone: ZoneInfo) -> list[str]:
 
 def ledger_as_json(view: LedgerView) -> dict[str, object]:
     """The same, times in UTC."""
-    custody = view.custody
+    custody, oldest = view.custody, next(iter(view.senders), None)
     return {
         "ledger": {
             "url": view.url,
@@ -290,7 +288,7 @@ def ledger_as_json(view: LedgerView) -> dict[str, object]:
             "version": view.version,
             "batches": len(view.batches),
             "open": [batch.name for batch in view.open],
-            "holder": view.holder and {"pid": view.holder.pid, "command": view.holder.command},
+            "holder": oldest and {"pid": oldest.pid, "command": oldest.command},
             "copied_at": custody.copied_ms and host.iso(custody.copied_ms),
             "moved_to": custody.moved_to or None,
             "accepted_at": custody.accepted_ms and host.iso(custody.accepted_ms),

@@ -396,17 +396,6 @@ class SentRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Holder:
-    """Who has the ledger open for sending."""
-
-    pid: int
-    user: str
-    host: str
-    command: str
-    started_ms: int
-
-
-@dataclass(frozen=True, slots=True)
 class Custody:
     """Whether this is the ledger to send with. `copied_ms`: it is a copy since then, and not in use;
     `moved_to`: closed for ever, and where it went; `accepted_ms`: when a copy was last taken into use."""
@@ -432,6 +421,25 @@ class Tidings:
 
 
 @dataclass(frozen=True, slots=True)
+class SenderRecord:
+    """A process that sends now. `batch` is the name of its batch, "" where it has none yet; `sending`: rows
+    it has in flight, the oldest of them since `oldest_intent_ms`; `driver`: the sender that started it, and
+    without which it ends."""
+
+    id: int
+    run: int | None
+    batch: str
+    user: str
+    host: str
+    pid: int
+    command: str
+    started_ms: int
+    sending: int
+    oldest_intent_ms: int | None
+    driver: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Slots:
     """Moments at which a request of a lane may leave, and nobody else's does.
 
@@ -450,6 +458,9 @@ class LedgerReader(ABC):
     id: str
     url: str
 
+    #: Whether several processes may send with it at once, each with a `Ledger` of its own.
+    is_shared: bool
+
     @abstractmethod
     def close(self) -> None: ...
 
@@ -458,8 +469,8 @@ class LedgerReader(ABC):
         """Live or test; None before the first batch."""
 
     @abstractmethod
-    def holder(self) -> Holder | None:
-        """Who took the ledger last; whether they still hold it, only the lock knows."""
+    def senders(self) -> list[SenderRecord]:
+        """Those that send now, oldest first; where the ledger is not shared, its holder while it lives."""
 
     @abstractmethod
     def custody(self) -> Custody: ...
@@ -605,9 +616,6 @@ class LedgerReader(ABC):
 class Ledger(LedgerReader):
     """A ledger held for sending or deciding: one holder at a time, unless it is shared."""
 
-    #: Whether several processes may send with it at once, each with a `Ledger` of its own.
-    is_shared: bool
-
     #: The number of this sender, since `begin_run` or `enlist`; another one after a connection was lost and
     #: made again. 0 before, and where the ledger is not shared.
     sender: int = 0
@@ -692,6 +700,11 @@ class Ledger(LedgerReader):
         `horizon_us`; none while the lane is paused."""
 
     @abstractmethod
+    def evict(self, sender: int, note: str) -> int:
+        """End a sender for good, and say so in the audit trail: its session ends, what it had in flight is in
+        doubt, and it never comes back. How many rows became in doubt. Raises RefusedError (`no_sender`)."""
+
+    @abstractmethod
     def hurry(self) -> None:
         """Somebody waits for the end: give up soon where the connection is lost. From any thread."""
 
@@ -745,6 +758,15 @@ class Ledger(LedgerReader):
     @abstractmethod
     def cancel(self, batch: int, row: int | None, note: str) -> int:
         """Withdraw what is not sent or rejected; how many rows."""
+
+
+def no_sender(sender: int, url: str) -> RefusedError:
+    """Why nothing is ended: nobody sends under this number."""
+    return RefusedError(
+        f"no sender {sender} sends with the ledger {url} now",
+        reason="no_sender",
+        cure="batchcredit senders lists those that do",
+    )
 
 
 def refuse_closed(batch: BatchRecord) -> None:

@@ -48,13 +48,6 @@ def hold(url: str, command: str, note: Note = silent, *, retired: bool = False) 
     return SqliteLedger.hold(sqlite_path(url), command, note, retired=retired)
 
 
-def is_held(url: str) -> bool:
-    """Whether somebody has this ledger open for sending now. To be asked before it is opened here."""
-    from batchcredit.ledger.sqlite.file import is_locked
-
-    return exists(url) and is_locked(sqlite_path(url))
-
-
 def read(url: str, note: Note = silent) -> LedgerReader:
     """Open a ledger to ask it something; it must exist."""
     from batchcredit.ledger.sqlite.file import OlderTablesError

@@ -182,6 +182,41 @@ def test_the_lock_dies_with_its_holder(path: Path) -> None:
         ledger.close()
 
 
+def test_who_sends_is_told_as_long_as_it_lives(path: Path) -> None:
+    """What it has in flight too; asking takes no lock from it, and drops none of the reader's own."""
+    sending = 'batch = enrol(ledger, "b", [Row()]); drive(ledger, batch, [State.SENDING])'
+    with process(holder(path, sending)) as child:
+        reader = SqliteReader.open(path)
+        [told] = reader.senders()
+        assert reader.senders() == [told]
+        assert (told.pid, told.user, told.host) == (child.pid, host.user(), host.name())
+        assert (told.id, told.batch, told.sending, told.driver) == (0, "b", 1, None)
+        assert told.oldest_intent_ms is not None
+        assert told.started_ms <= told.oldest_intent_ms <= host.now_ms()
+        assert has_posix_lock(path)
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+        assert reader.senders() == []
+        with process(holder(path)):  # the lock that was looked at is free
+            assert len(reader.senders()) == 1
+        assert has_posix_lock(path)
+        reader.close()
+
+
+def test_the_holder_is_its_own_sender_and_evicts_nobody(path: Path) -> None:
+    """In its process no second descriptor is opened: closing that would drop SQLite's locks."""
+    ledger = hold(path)
+    reader = SqliteReader.open(path)
+    assert [sender.pid for sender in ledger.senders()] == [os.getpid()]
+    assert reader.senders() == ledger.senders()
+    with pytest.raises(RefusedError) as refusal:
+        ledger.evict(0, "it hangs")
+    assert refusal.value.reason == "no_sender"
+    reader.close()
+    assert has_posix_lock(path)
+    ledger.close()
+
+
 def test_the_lock_is_not_inherited(path: Path) -> None:
     """A child that outlives its parent holds nothing."""
     ledger = hold(path)
@@ -208,9 +243,8 @@ def test_a_reader_works_while_another_process_writes(path: Path) -> None:
             [tally] = reader.tallies(found[0].id)
             assert tally.rows == 3
             assert tally.amount == 3 * Decimal(found[0].name[1:]) + 3
-        told = reader.holder()
+        [told] = reader.senders()
         reader.close()
-    assert told is not None
     assert (told.pid, told.command) == (child.pid, "run")
 
 

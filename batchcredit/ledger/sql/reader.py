@@ -13,7 +13,6 @@ from batchcredit.ledger.base import (
     ClientBalance,
     HistoryQuery,
     HistoryRow,
-    Holder,
     LaneIdentity,
     LaneRecord,
     LedgerReader,
@@ -152,10 +151,6 @@ class SqlReader(LedgerReader):
     def is_live(self) -> bool | None:
         kind = self._meta("kind")
         return kind == "live" if kind else None
-
-    def holder(self) -> Holder | None:
-        found = self._all('SELECT pid, "user", host, command, started_at FROM holder')
-        return Holder(*found[0]) if found else None
 
     def lane(self, identity: LaneIdentity) -> LaneRecord | None:
         where = " WHERE kind = ? AND base_url = ? AND login = ?"

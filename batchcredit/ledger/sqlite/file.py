@@ -137,14 +137,28 @@ def open_locked(
         raise
 
 
-def is_locked(path: Path) -> bool:
-    """Whether a process has the lock. Not to be asked while SQLite has the file open here, see above."""
-    with storage_errors(path):
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        try:
-            return not host.lock(descriptor)
-        finally:
-            os.close(descriptor)
+class LockLook:
+    """Sees whether a process has the lock. To be closed after SQLite has closed the file, see above."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor: int | None = None
+
+    def is_locked(self) -> bool:
+        """Whether this process or another one has the lock now."""
+        with storage_errors(self._path):
+            if _inode(self._path.stat()) in _held_here:
+                return True
+            if self._descriptor is None:
+                self._descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+            if not host.lock(self._descriptor):
+                return True
+            host.unlock(self._descriptor)
+        return False
+
+    def close(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
 
 
 def release(descriptor: int) -> None:

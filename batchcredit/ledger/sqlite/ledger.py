@@ -8,7 +8,7 @@ from pathlib import Path
 import apsw
 
 from batchcredit import host
-from batchcredit.ledger.base import Slots, Tidings
+from batchcredit.ledger.base import Slots, Tidings, no_sender
 from batchcredit.ledger.registry import silent
 from batchcredit.ledger.sql.decisions import FINISH_LATE
 from batchcredit.ledger.sql.sending import TO_DOUBT
@@ -19,8 +19,6 @@ from batchcredit.ledger.sqlite.file import open_locked, refuse_network, release,
 
 class SqliteLedger(SqliteCustody):
     """Holds the file's lock from `open` to `close`. Used by one thread at a time."""
-
-    is_shared = False
 
     def __init__(self, database: SqliteDatabase, descriptor: int) -> None:
         super().__init__(database)
@@ -71,6 +69,9 @@ class SqliteLedger(SqliteCustody):
 
     def reserve(self, lane: int, count: int, spacing_us: int, horizon_us: int, after_us: int = 0) -> Slots:
         return Slots(tuple((after_us + spacing_us * number) / 1e6 for number in range(count)))
+
+    def evict(self, sender: int, note: str) -> int:
+        raise no_sender(sender, self.url)  # whoever holds the lock is the only one
 
     def hurry(self) -> None:
         """No connection can be lost."""

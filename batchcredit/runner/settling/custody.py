@@ -6,7 +6,7 @@ from pathlib import Path
 
 from batchcredit.errors import DefectError, RefusedError
 from batchcredit.ledger import registry
-from batchcredit.ledger.base import BatchRecord, Custody, Holder, Ledger, LedgerReader
+from batchcredit.ledger.base import BatchRecord, Custody, Ledger, LedgerReader, SenderRecord
 from batchcredit.runner.batch import holding_known, ledger_url, refuse_unagreed
 from batchcredit.runner.options import SendOptions
 from batchcredit.runner.settling.records import reading
@@ -17,7 +17,7 @@ from batchcredit.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class LedgerView:
-    """What a ledger is and how it stands. `holder`: who has it open for sending now; `faults`: sentences on
+    """What a ledger is and how it stands. `senders`: who has it open for sending now; `faults`: sentences on
     what is wrong with it."""
 
     url: str
@@ -27,7 +27,7 @@ class LedgerView:
     version: int
     custody: Custody
     batches: Sequence[BatchRecord]
-    holder: Holder | None
+    senders: Sequence[SenderRecord]
     faults: Sequence[str]
 
     @property
@@ -39,7 +39,6 @@ class LedgerView:
 def look(how: SendOptions, settings: Settings) -> LedgerView:
     """How the ledger stands, checked from end to end."""
     url = ledger_url(how, settings)
-    held = registry.is_held(url)  # before it is opened here
     with reading(how, settings) as ledger:
         faults = [*ledger.faults(), *_unconserved(ledger), *broken(ledger)]
         return LedgerView(
@@ -50,7 +49,7 @@ def look(how: SendOptions, settings: Settings) -> LedgerView:
             version=ledger.version(),
             custody=ledger.custody(),
             batches=ledger.batches(),
-            holder=ledger.holder() if held else None,
+            senders=ledger.senders(),
             faults=faults,
         )
 
