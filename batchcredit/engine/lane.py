@@ -17,6 +17,7 @@ from batchcredit.engine.judgement import Ending, Judged
 from batchcredit.engine.limiter import Pace
 from batchcredit.engine.loop import Change, now
 from batchcredit.engine.meter import Meter
+from batchcredit.engine.shared_pace import SharedPace
 from batchcredit.engine.wire.base import Exchange, Line, Wire
 from batchcredit.ledger.base import LaneRecord
 from batchcredit.providers.base import Provider
@@ -69,7 +70,7 @@ class Lane:
     record: LaneRecord
     provider: Provider
     wire: Wire
-    pace: Pace
+    pace: Pace | SharedPace
     policy: LanePolicy
     dice: random.Random
     rows: int = 0
@@ -171,7 +172,8 @@ class Lane:
         self._change.tell()
 
     def yields(self) -> None:
-        """A claim was not granted; another row may probe."""
+        """A claim was not granted; another row may have its turn, and may probe."""
+        self.pace.unused()
         self._prober = None
 
     def pause(self, seconds: float) -> None:

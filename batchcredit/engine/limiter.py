@@ -77,6 +77,9 @@ class Pace:
                 await self._limiter.acquire(self._limiter.max_rate - 1)
             await self._limiter.acquire()
 
+    def unused(self) -> None:
+        """Who had a turn does not go to the window. The token is lost: no bucket takes one back."""
+
     async def window(self, most_s: float = math.inf) -> bool:
         """Wait until the window has room, and take it; called as the last thing before a request leaves.
         False, and nothing is taken, where that would be later than in `most_s`.
