@@ -1,5 +1,6 @@
 """The flags, grouped as the commands share them."""
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
     from batchcredit.settings import Rate
 
 T = TypeVar("T")
+
+
+#: Where a Ray cluster is: no path, and nothing that would start one, for that would inherit our secrets.
+_RAY_ADDRESS = re.compile(r"auto|(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}")
+_SENDERS_MOST = 256
 
 
 def _flag(text: str) -> Parameter:
@@ -88,6 +94,10 @@ class Sending:
     wait_funds: Annotated[
         str | None, _flag("When the wallet is empty, wait so long for a top-up, such as 2h.")
     ] = None
+    ray: Annotated[
+        str | None, _flag("Send from the Ray cluster at HOST:PORT, or auto; the ledger is in PostgreSQL.")
+    ] = None
+    senders: Annotated[int | None, _flag("With --ray: so many senders. One for each machine.")] = None
 
 
 Sandbox = Annotated[bool, _flag("The ledger of rehearsals.")]
@@ -149,8 +159,10 @@ def send_options(
         raise _usage("--allow-repeat and --skip-repeats: one of them at a time")
     if sending.skip_preflight and sending.snapshot:
         raise _usage("--skip-preflight and --snapshot: one of them at a time")
+    _refuse_unspread(guarding, sending)
     for name, number in (
         ("canary", sending.canary),
+        ("senders", sending.senders),
         ("limit", sending.limit),
         ("concurrency", guarding.concurrency),
     ):
@@ -180,6 +192,19 @@ def send_options(
         note=lambda text: _noted(common, text),
         again=named_again(common, sandbox=guarding.sandbox),
     )
+
+
+def _refuse_unspread(guarding: Guarding, sending: Sending) -> None:
+    if sending.senders and not sending.ray:
+        raise _usage("--senders is for --ray: this machine alone sends as fast as one sender can")
+    if sending.ray and not _RAY_ADDRESS.fullmatch(sending.ray):
+        raise _usage(f"--ray {sending.ray}: it is written --ray auto or --ray HOST:PORT")
+    if sending.ray and guarding.sandbox:
+        raise _usage("--ray and --sandbox: a rehearsal stays on this machine")
+    if sending.ray and sending.limit:
+        raise _usage("--ray and --limit: senders do not know of each other how many they have sent")
+    if (sending.senders or 0) > _SENDERS_MOST:
+        raise _usage(f"--senders {sending.senders}: {_SENDERS_MOST} at the most")
 
 
 def _noted(common: Common, text: str) -> None:

@@ -1,8 +1,10 @@
 """run, check, resume: the commands that send or would."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -20,6 +22,10 @@ from batchcredit.cli.flags import (
 )
 from batchcredit.cli.session import console_of, end, put, settings_of
 from batchcredit.errors import RefusedError
+
+if TYPE_CHECKING:
+    from batchcredit.runner.options import SendOptions
+    from batchcredit.settings import Settings
 
 _READING, _GUARDING, _SENDING, _COMMON = Reading(), Guarding(), Sending(), Common()
 
@@ -43,7 +49,8 @@ def run(
     console, settings = console_of(common), settings_of(common)
     given = input_options(input, reading)
     how = replace(send_options(f"run {input}", common, guarding, sending), plan=plan)
-    summary = in_loop(lambda: batch.run(given, how, settings, console))
+    with _spread(how, sending, settings) as how:
+        summary = in_loop(lambda: batch.run(given, how, settings, console))
     if not common.json:
         put(summary.results)
     return end(summary, common, console)
@@ -110,13 +117,41 @@ def resume(
     file = _file_of(batch)
     if file is None:
         _refuse_reading(reading, adopt=adopt)
-        summary = in_loop(lambda: batches.resume(batch, how, settings, console))
+        with _spread(how, sending, settings) as how:
+            summary = in_loop(lambda: batches.resume(batch, how, settings, console))
     else:
         given = returned_options(file, reading, adopt=adopt)
-        summary = in_loop(lambda: returning.resume_file(given, how, settings, console))
+        with _spread(how, sending, settings) as how:
+            summary = in_loop(lambda: returning.resume_file(given, how, settings, console))
     if not common.json:
         put(summary.results)
     return end(summary, common, console)
+
+
+@contextmanager
+def _spread(how: "SendOptions", sending: Sending, settings: "Settings") -> Iterator["SendOptions"]:
+    """The same, with senders on a cluster where --ray asks for them."""
+    if not sending.ray:
+        yield how
+        return
+    from batchcredit.runner.batch import ledger_url
+
+    if not ledger_url(how, settings).startswith("postgresql://"):
+        raise RefusedError(
+            "--ray needs a ledger that several machines share",
+            reason="usage",
+            cure="name one in PostgreSQL: --ledger postgresql://USER@HOST/DATABASE",
+        )
+    try:
+        from batchcredit.distributed.fleet import connected
+    except ModuleNotFoundError as error:
+        raise RefusedError(
+            f"--ray needs {error.name}, which is not installed",
+            reason="usage",
+            cure="pip install 'batchcredit[ray]', here and on every machine of the cluster",
+        ) from error
+    with connected(sending.ray, sending.senders) as fleet:
+        yield replace(how, fleet=fleet)
 
 
 def _file_of(name: str) -> Path | None:

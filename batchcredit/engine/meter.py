@@ -1,6 +1,7 @@
 """What one lane did in this run, in numbers that a screen or a summary can read at any time."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -23,6 +24,18 @@ class Meter:
         if outcome.event is Event.CREDIT:
             before = self.credited.get(transfer.currency, Decimal(0))
             self.credited[transfer.currency] = before + Decimal(transfer.amount)
+
+    @classmethod
+    def sum(cls, meters: Iterable["Meter"]) -> "Meter":
+        """All of them together, as a new one."""
+        total = cls()
+        for meter in meters:
+            total.rows.update(meter.rows)
+            total.latencies.update(meter.latencies)
+            total.held += meter.held
+            for currency, amount in meter.credited.items():
+                total.credited[currency] = total.credited.get(currency, Decimal(0)) + amount
+        return total
 
     @property
     def done(self) -> int:

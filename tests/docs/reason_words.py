@@ -28,7 +28,7 @@ _PLACES = {
 
 #: Tables, and functions that do nothing but choose a reason.
 _TABLES = ("_LANE_CODES", "_LANE_STATUSES", "_REASONS")
-_CHOOSING = (("clicksend.py", "_lane_refusal"), ("sending.py", "run"))
+_CHOOSING = (("clicksend.py", "_lane_refusal"), ("sending.py", "run"), ("crew.py", "left"))
 
 
 def reason_words(package: Path) -> set[str]:

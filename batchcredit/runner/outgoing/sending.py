@@ -9,6 +9,7 @@ from functools import partial
 import anyio
 from anyio.abc import TaskGroup
 
+from batchcredit.engine.delivery import Listener
 from batchcredit.engine.judgement import Judged
 from batchcredit.engine.lane import Lane
 from batchcredit.engine.loop import now
@@ -196,36 +197,37 @@ class Sending:
         except KeyboardInterrupt:
             return False
 
-    async def _send(
-        self, budgets: Sequence[Budget], listener: Callable[[Lane, Job, Judged, int], None] | None
-    ) -> None:
-        async with self._on_the_way() as (journal, tasks):
-            pipeline = Pipeline(self._batch.id, self._lanes, journal, listener)
-            self._stop.pipeline = pipeline
-            if self._stop.asked:
-                pipeline.stop()
-            if self._ledger.is_shared:
-                others = TidingsWatch(self._batch.id, self._lanes, journal, pipeline, self._stop.because)
-                tasks.start_soon(others.run)
-            for lane in self._lanes:
-                if lane.policy.wait_funds_s:
-                    watch = FundsWatch(lane, self._attendant.warn, partial(self._halted, journal))
-                    tasks.start_soon(watch.run)
+    async def _send(self, budgets: Sequence[Budget], listener: Listener | None) -> None:
+        async with self._on_the_way(listener) as pipeline:
             await pipeline.run(budgets)
 
     @asynccontextmanager
-    async def _on_the_way(self) -> AsyncIterator[tuple[Journal, TaskGroup]]:
-        """While rows are on their way: a second signal ends it, and somebody watches."""
+    async def _on_the_way(self, listener: Listener | None = None) -> AsyncIterator[Pipeline]:
+        """While rows are on their way: a second signal ends it, and what others do is watched."""
         self._stop.scope = anyio.CancelScope()
         started = now()
         with self._stop.scope:
             async with open_journal(self._ledger) as journal, anyio.create_task_group() as tasks:
-                tasks.start_soon(self._show_progress)
-                yield journal, tasks
+                pipeline = Pipeline(self._batch.id, self._lanes, journal, listener)
+                self._stop.pipeline = pipeline
+                if self._stop.asked:
+                    pipeline.stop()
+                self._watch(tasks, journal, pipeline)
+                yield pipeline
                 tasks.cancel_scope.cancel()
         self._attendant.progress(self._lanes)  # the last rows ended since the last tick
         self.seconds += now() - started
         self._attendant.progress_ends()
+
+    def _watch(self, tasks: TaskGroup, journal: Journal, pipeline: Pipeline) -> None:
+        tasks.start_soon(self._show_progress)
+        if self._ledger.is_shared:
+            others = TidingsWatch(self._batch.id, self._lanes, journal, pipeline, self._stop.because)
+            tasks.start_soon(others.run)
+        for lane in self._lanes:
+            if lane.policy.wait_funds_s:
+                watch = FundsWatch(lane, self._attendant.warn, partial(self._halted, journal))
+                tasks.start_soon(watch.run)
 
     async def _halted(self, journal: Journal, lane: Lane) -> None:
         assert lane.halted is not None
