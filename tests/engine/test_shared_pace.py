@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from bisect import bisect_right
 from collections.abc import Callable, Coroutine, Sequence
 from decimal import Decimal
 from fractions import Fraction
@@ -16,7 +17,7 @@ from test_limiter import fullest, speed
 
 from batchcredit.engine.limiter import Rate
 from batchcredit.engine.loop import now
-from batchcredit.engine.shared_pace import HORIZON_S, LedgerClock, SharedPace
+from batchcredit.engine.shared_pace import HORIZON_S, LATE, SLACK, LedgerClock, SharedPace
 from batchcredit.ledger.base import Slots
 from batchcredit.ledger.journal import Reserved
 
@@ -93,10 +94,25 @@ def test_together_never_more_than_the_rate_in_any_window(
 
     senders = [sender(number) for number in range(count)]
     seconds = max(5.0, 2.5 * rate.period_s)
-    times = run(in_time(senders, seconds, troubles, lambda: sender(schedule.granted)), late_s, seed)
+    times = run(in_time(senders, seconds, troubles, lambda: sender(len(schedule.granted))), late_s, seed)
     requests = Fraction(rate.count).limit_denominator(1000).numerator
     assert times
     assert fullest(times, requests / rate.per_second) <= requests
+    assert not misused(times, schedule, rate)
+
+
+def misused(times: Sequence[float], schedule: Schedule, rate: Rate) -> list[float]:
+    """Requests that left without a slot of their own, before it, or later than its spacing allows."""
+    slots, used, wrong = sorted(schedule.granted), set[int](), []
+    requests = Fraction(rate.count).limit_denominator(1000).numerator
+    for moment in times:
+        at = bisect_right(slots, moment + 0.0005) - 1  # what clocks drift until the slot comes
+        apart_s = schedule.granted[slots[at]]
+        late_s = LATE * requests / rate.per_second + apart_s - SLACK / rate.per_second
+        if at in used or moment > slots[at] + late_s + 0.0005:
+            wrong.append(moment)
+        used.add(at)
+    return wrong
 
 
 @pytest.mark.parametrize("rate", [SLOW, TENTH, Rate(Decimal(200), 1)], ids=str)
@@ -197,6 +213,21 @@ def test_a_window_that_opens_too_late_is_not_waited_for() -> None:
     assert waited_s == pytest.approx(3.048, abs=0.01)
 
 
+def test_a_slot_that_comes_too_late_is_left_for_another() -> None:
+    """Whose intent has grown old does not use up what is at hand."""
+
+    async def left() -> tuple[bool, bool, int]:
+        pace, schedule = alone(SLOW)
+        assert await pace.window()
+        await pace.turn()
+        begun = now()
+        refused = await pace.window(0.1)
+        assert now() - begun <= 0.11
+        return refused, await pace.window(0.5), len(schedule.granted)
+
+    assert run(left()) == (False, True, 2)
+
+
 def test_who_is_called_back_takes_no_slot() -> None:
     """A row that stops waiting for its turn holds up nobody."""
 
@@ -210,10 +241,36 @@ def test_who_is_called_back_takes_no_slot() -> None:
                 await pace.turn()
         await pace.turn()
         assert await pace.window()
-        assert schedule.granted == 2
+        assert len(schedule.granted) == 2
         return now() - begun
 
     assert run(recall()) == pytest.approx(3.048, abs=0.03)
+
+
+def test_a_slot_that_has_passed_is_handed_to_nobody() -> None:
+    """A row would become an intent for it, and find no slot in time."""
+
+    async def row() -> tuple[float, bool]:
+        pace, schedule = alone(SLOW)
+        await pace.turn()
+        pace.unused()
+        await anyio.sleep(10)
+        schedule.next_us = schedule.now_us() + 3_000_000
+        begun = now()
+        await pace.turn()
+        return now() - begun, await pace.window(0.6)
+
+    waited_s, left = run(row())
+    assert waited_s > 2
+    assert left
+
+
+def test_slots_are_not_reserved_sooner_than_a_row_can_use_them() -> None:
+    """Where fewer rows come than the rate allows: a row takes longer than it may be late."""
+    schedule = Schedule()
+    sender = Sender(schedule, QUICK, 1, 2, Weather(row_s=0.08))
+    times = run(in_time([sender], 20), 0.002)
+    assert len(schedule.granted) <= 1.25 * len(times)
 
 
 def test_an_unused_turn_is_the_next_row_s() -> None:
@@ -227,7 +284,7 @@ def test_an_unused_turn_is_the_next_row_s() -> None:
             pace.unused()
         await pace.turn()
         assert await pace.window()
-        return now() - begun, schedule.granted
+        return now() - begun, len(schedule.granted)
 
     waited_s, granted = run(rows())
     assert waited_s < 0.5
