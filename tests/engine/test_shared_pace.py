@@ -2,10 +2,11 @@
 
 import asyncio
 import random
-from bisect import bisect_right
+from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from decimal import Decimal
 from fractions import Fraction
+from heapq import heappop, heappush
 from typing import Any
 
 import anyio
@@ -35,6 +36,9 @@ WEATHERS = st.builds(
     stalls=st.sampled_from([0.0, 0.05]),
     stall_s=st.floats(0, 3),
 )
+
+#: What clocks drift apart from an answer to its last slot.
+DRIFTED_S = 0.0005
 
 #: What happens to senders: when, to which, and for how long it is frozen; None: it is killed, and another
 #: one comes.
@@ -95,24 +99,31 @@ def test_together_never_more_than_the_rate_in_any_window(
     senders = [sender(number) for number in range(count)]
     seconds = max(5.0, 2.5 * rate.period_s)
     times = run(in_time(senders, seconds, troubles, lambda: sender(len(schedule.granted))), late_s, seed)
-    requests = Fraction(rate.count).limit_denominator(1000).numerator
     assert times
-    assert fullest(times, requests / rate.per_second) <= requests
+    assert fullest(times, per_window(rate) / rate.per_second) <= per_window(rate)
     assert not misused(times, schedule, rate)
 
 
 def misused(times: Sequence[float], schedule: Schedule, rate: Rate) -> list[float]:
     """Requests that left without a slot of their own, before it, or later than its spacing allows."""
-    slots, used, wrong = sorted(schedule.granted), set[int](), []
-    requests = Fraction(rate.count).limit_denominator(1000).numerator
+    spare_s = LATE * per_window(rate) / rate.per_second - SLACK / rate.per_second
+    slots, open_until, wrong = deque(sorted(schedule.granted)), list[float](), []
     for moment in times:
-        at = bisect_right(slots, moment + 0.0005) - 1  # what clocks drift until the slot comes
-        apart_s = schedule.granted[slots[at]]
-        late_s = LATE * requests / rate.per_second + apart_s - SLACK / rate.per_second
-        if at in used or moment > slots[at] + late_s + 0.0005:
+        while slots and slots[0] <= moment + DRIFTED_S:
+            slot = slots.popleft()
+            heappush(open_until, slot + schedule.granted[slot] + spare_s)
+        while open_until and open_until[0] < moment - DRIFTED_S:
+            heappop(open_until)
+        if open_until:
+            heappop(open_until)
+        else:
             wrong.append(moment)
-        used.add(at)
     return wrong
+
+
+def per_window(rate: Rate) -> int:
+    """Requests in the shortest window that has a whole number of them."""
+    return Fraction(rate.count).limit_denominator(1000).numerator
 
 
 @pytest.mark.parametrize("rate", [SLOW, TENTH, Rate(Decimal(200), 1)], ids=str)
