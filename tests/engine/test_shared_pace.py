@@ -149,6 +149,7 @@ def test_a_ledger_far_away(rate: Rate) -> None:
     times = run(in_time(senders, 200 / rate.per_second), 0.002)
     assert fullest(times, 1.0) <= rate.count
     assert speed(times) >= 0.7 * rate.per_second
+    assert not misused(times, schedule, rate)
 
 
 def test_rows_that_stall_lose_no_slot() -> None:
