@@ -195,13 +195,15 @@ def send_options(
 
 
 def _refuse_unspread(guarding: Guarding, sending: Sending) -> None:
-    if sending.senders and not sending.ray:
-        raise _usage("--senders is for --ray: this machine alone sends as fast as one sender can")
-    if sending.ray and not _RAY_ADDRESS.fullmatch(sending.ray):
+    if sending.ray is None:
+        if sending.senders is not None:
+            raise _usage("--senders is for --ray: they are placed on a cluster")
+        return
+    if not _RAY_ADDRESS.fullmatch(sending.ray):
         raise _usage(f"--ray {sending.ray}: it is written --ray auto or --ray HOST:PORT")
-    if sending.ray and guarding.sandbox:
+    if guarding.sandbox:
         raise _usage("--ray and --sandbox: a rehearsal stays on this machine")
-    if sending.ray and sending.limit:
+    if sending.limit is not None:
         raise _usage("--ray and --limit: senders do not know of each other how many they have sent")
     if (sending.senders or 0) > _SENDERS_MOST:
         raise _usage(f"--senders {sending.senders}: {_SENDERS_MOST} at the most")

@@ -143,14 +143,14 @@ def _spread(how: "SendOptions", sending: Sending, settings: "Settings") -> Itera
             cure="name one in PostgreSQL: --ledger postgresql://USER@HOST/DATABASE",
         )
     try:
-        from batchcredit.distributed.fleet import connected
+        from batchcredit.distributed.cluster import joined
     except ModuleNotFoundError as error:
         raise RefusedError(
             f"--ray needs {error.name}, which is not installed",
             reason="usage",
             cure="pip install 'batchcredit[ray]', here and on every machine of the cluster",
         ) from error
-    with connected(sending.ray, sending.senders) as fleet:
+    with joined(sending.ray, sending.senders) as fleet:
         yield replace(how, fleet=fleet)
 
 

@@ -1,13 +1,10 @@
 """The driver: has a crew of senders send the rest of a batch, and shows what they do as if it were ours."""
 
-import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
 import anyio
-import ray
 from anyio.to_thread import run_sync
 
 from batchcredit.distributed.crew import Crew
@@ -15,32 +12,10 @@ from batchcredit.distributed.messages import Errand
 from batchcredit.engine.lane import Lane
 from batchcredit.engine.loop import now
 from batchcredit.engine.meter import Meter
-from batchcredit.errors import RefusedError
 from batchcredit.ledger import registry
 from batchcredit.runner.attendant import Attendant
 from batchcredit.runner.batch import ledger_url
 from batchcredit.runner.outgoing.fleet import Fleet, Rest
-
-#: Ray keeps the names of actors apart by namespace.
-NAMESPACE = "batchcredit"
-
-
-@contextmanager
-def connected(address: str, senders: int | None) -> Iterator["RayFleet"]:
-    """So many senders on the Ray cluster at this address, "auto" for the one of this machine; one for each of
-    its machines, where the number is None. Raises RefusedError where there is no cluster."""
-    try:
-        ray.init(address=address, namespace=NAMESPACE, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise RefusedError(
-            f"no Ray cluster answers at {address}: {str(error).partition('. ')[0]}",
-            reason="no_cluster",
-            cure="on this machine: ray start --head; or name another: --ray HOST:6379",
-        ) from error
-    try:
-        yield RayFleet(senders or sum(node["Alive"] for node in ray.nodes()))  # type: ignore[no-untyped-call]
-    finally:
-        ray.shutdown()
 
 
 class RayFleet(Fleet):

@@ -4,6 +4,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, closing, contextmanager
 from importlib.metadata import version
 
@@ -19,8 +20,9 @@ from batchcredit.runner.outgoing import lanes
 from batchcredit.runner.outgoing.desk import Desk
 from batchcredit.runner.outgoing.sending import Sending, Stop, one_error
 
-#: With nothing to do, the process of a sender ends after so long: its driver never came, or is not there.
-IDLE_S = 30.0
+#: The process of a sender ends when it was told nothing for so long, and so long after its work: its driver
+#: may be gone, and nobody else would end it.
+IDLE_S, REPORTED_S = 30.0, 5.0
 
 
 class Sender:
@@ -32,7 +34,7 @@ class Sender:
         self._seal = Seal()
         self._reporter = Reporter()
         self._signals = Signals()
-        self._idle = _ending()
+        self._idle = _ending_in(IDLE_S)
 
     def introduce(self) -> Introduction:
         """Who this is; only after that it is told anything."""
@@ -44,12 +46,13 @@ class Sender:
         left, problem = "", None
         try:
             errand = Errand.unpacked(self._seal.opened(sealed))
-            left = in_loop(lambda: self._sent(errand))
+            with ThreadPoolExecutor(1, "sender") as thread:  # Ray has a loop of its own in this one
+                left = thread.submit(in_loop, lambda: self._sent(errand)).result()
         except BatchcreditError as error:
             problem = error
         except Exception as error:
             problem = defect(error)
-        self._idle = _ending()
+        self._idle = _ending_in(REPORTED_S)
         if problem is None:
             return Report(self._reporter.told(), left)
         return Report(self._reporter.told(), left, str(problem), problem.reason)
@@ -74,7 +77,7 @@ class Sender:
             records = _records(ledger, errand, desk)
             ledger.enlist(errand.run, errand.driver)
             ledger.guard(errand.batch.id, settings.caps, settings.repeat_window_ms)
-            opened = await desk.opened(records, stack, ledger)
+            opened = await desk.opened(records, stack)
             with one_error():
                 return await Sending(ledger, errand.batch, opened, how, reporter, stop).run(live=False)
 
@@ -124,9 +127,9 @@ class Signals:
                 self._tell = None
 
 
-def _ending() -> threading.Timer:
+def _ending_in(seconds: float) -> threading.Timer:
     """The end of this process, unless it is cancelled in time. Nothing is in flight then."""
-    timer = threading.Timer(IDLE_S, os._exit, [0])
+    timer = threading.Timer(seconds, os._exit, [0])
     timer.daemon = True
     timer.start()
     return timer

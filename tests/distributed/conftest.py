@@ -1,7 +1,19 @@
-"""Ray reads how it is let in when it is imported: so that is said before any test is."""
+"""One Ray cluster for all tests of a pytest process that ask for it.
+
+Ray reads how it is let in when it is imported: so that is said before any test is.
+"""
 
 import os
+from collections.abc import Iterator
 
-from ray_cluster import admission
+import pytest
+from ray_cluster import Cluster, admission, ray_cluster
 
 os.environ.update(admission())
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """With `PLACES` places."""
+    with ray_cluster() as started:
+        yield started

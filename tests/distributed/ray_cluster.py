@@ -15,6 +15,9 @@ from pathlib import Path
 #: Ray takes 127.0.0.1 for the machine's name on its network, and this for what it is.
 HOST = "127.0.0.2"
 
+#: The senders that find a place on it.
+PLACES = 2
+
 _START_S = 60.0
 
 #: However a test ends, its end of the pipe closes: so ends the cluster.
@@ -53,12 +56,15 @@ class Cluster:
 
 
 @contextmanager
-def ray_cluster(places: int = 8) -> Iterator[Cluster]:
+def ray_cluster(places: int = PLACES) -> Iterator[Cluster]:
     """A cluster with room for so many senders, until the context ends. Whoever has no token of it can't use
     it: it listens on every address of the machine."""
     home = Path(tempfile.mkdtemp(prefix="ray-"))  # short: paths of sockets are
     environment = {"RAY_TMPDIR": str(home), **admission()}
-    installed = {"PYTHONPATH": str(Path(__file__).parent)}  # the senders that tests play
+    here = Path(__file__).resolve()
+    installed = {
+        "PYTHONPATH": f"{here.parents[2]}{os.pathsep}{here.parent}"
+    }  # and the senders that tests play
     command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--port=0"]
     command += [f"--node-ip-address={HOST}", "--include-dashboard=false", "--include-log-monitor=false"]
     command += [f"--num-cpus={places}", "--object-store-memory=80000000", f"--temp-dir={home}"]

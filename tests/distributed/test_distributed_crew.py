@@ -7,30 +7,26 @@ from typing import Any, cast
 
 import pytest
 import ray
-from ray_cluster import Cluster, ray_cluster
+from ray_cluster import PLACES, Cluster
 from stand_ins import OtherVersion, StandIn
 
 from batchcredit.distributed import crew as crews
+from batchcredit.distributed.cluster import NAMESPACE
 from batchcredit.distributed.crew import Crew
-from batchcredit.distributed.fleet import NAMESPACE
 from batchcredit.distributed.messages import Errand
 from batchcredit.distributed.sender import Sender
 from batchcredit.ledger.base import BatchRecord
 
-#: The places of the cluster.
-PLACES = 2
-
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    with ray_cluster(PLACES) as started:
-        ray.init(address=started.address, namespace=NAMESPACE, log_to_driver=False)
-        yield started
-        ray.shutdown()
+def connected(cluster: Cluster) -> Iterator[None]:
+    ray.init(address=cluster.address, namespace=NAMESPACE, log_to_driver=False)
+    yield
+    ray.shutdown()
 
 
 @pytest.fixture(autouse=True)
-def played(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+def played(connected: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(crews, "Sender", StandIn)
 
 
