@@ -65,11 +65,11 @@ bench-peers: .venv-beam/.ready .newman/.ready
 	npm install --prefix .newman --no-fund --no-audit --loglevel=error newman@6.2.2
 	@touch $@
 
-# Installed again only when what it is made from has changed.
+# Installed again only when what it is made from has changed. What is never imported is not compiled.
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "batchcredit needs Python 3.11 or newer; try: make PYTHON=python3.12 $(MAKECMDGOALS)")'
 	$(PYTHON) -m venv .venv
-	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,fast]'
+	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --editable '.[dev,fast]'
 	@touch $(READY)
 
 $(BENCH_READY): $(READY)

@@ -149,9 +149,9 @@ def test_killed_while_results_are_written(cli: CommandLine, sandbox: Sandbox) ->
 
 
 def has_begun(files: set[Path]) -> bool:
-    """Whether one of them has content: the mere test whether a place can be written leaves none."""
+    """Whether one of them is of results: whose place it is takes a line, and the test of a place nothing."""
     with contextlib.suppress(FileNotFoundError):
-        return any(file.stat().st_size for file in files)
+        return any(file.stat().st_size > 4096 for file in files)
     return False
 
 

@@ -1,6 +1,7 @@
 """One person checks a file, another runs exactly that: `check --plan` and `run --plan`."""
 
 import json
+import time
 
 import pytest
 from command_line import CommandLine, Sandbox, refused
@@ -71,6 +72,7 @@ def test_an_edited_or_old_plan_is_refused(checked: CommandLine, sandbox: Sandbox
     refused(checked("run", "batch.csv", *LIKE), "plan_edited")
     plan.write_text(text)
     checked.configure(sandbox.address, sandbox.login, top='repeat_window = "1s"')
+    time.sleep(1)
     refused(checked("run", "batch.csv", *LIKE), "plan_old")
     assert sandbox.arrivals() == []
 
