@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, settings
 from batchcredit.sandbox import Control, SandboxAddress, SandboxSettings, sandbox_process
 
 if TYPE_CHECKING:
+    from forked_program import ForkedProgram
     from postgres_server import Server
 
 #: So many that a test takes seconds; `make fuzz` asks again and again, for other ones.
@@ -43,3 +44,14 @@ def postgres() -> "Iterator[Server]":
 
     with postgres_server() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def forks(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[ForkedProgram]":
+    """The program for all tests of a pytest process; a module whose commands need processes of their own says
+    so in a fixture of this name."""
+    from command_line import environment
+    from forked_program import forked_program
+
+    with forked_program(environment(tmp_path_factory.mktemp("program"))) as program:
+        yield program

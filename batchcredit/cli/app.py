@@ -14,6 +14,7 @@ from batchcredit.cli.flags import Common
 from batchcredit.cli.history import history
 from batchcredit.cli.providers import providers, sandbox
 from batchcredit.cli.reconcile import reconcile
+from batchcredit.cli.senders import evict, senders
 from batchcredit.cli.session import console_of, error_as_json, put
 from batchcredit.errors import BatchcreditError, RefusedError, defect
 
@@ -36,6 +37,8 @@ app.command(reconcile)
 app.command(history)
 app.command(audit)
 app.command(ledger)
+app.command(senders)
+app.command(evict)
 app.command(providers)
 app.command(sandbox)
 app.command(bench)

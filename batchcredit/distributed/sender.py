@@ -77,7 +77,7 @@ class Sender:
             records = _records(ledger, errand, desk)
             ledger.enlist(errand.run, errand.driver)
             ledger.guard(errand.batch.id, settings.caps, settings.repeat_window_ms)
-            opened = await desk.opened(records, stack)
+            opened = await desk.opened(records, stack, ledger)
             with one_error():
                 return await Sending(ledger, errand.batch, opened, how, reporter, stop).run(live=False)
 

@@ -12,7 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+
+from forked_program import Fork, ForkedProgram
 
 from batchcredit.sandbox import Control, SandboxAddress
 
@@ -54,16 +56,30 @@ class Ended:
         return self.code, self.json["error"]["reason"]
 
 
+Launch = Callable[
+    [Sequence[str], Path, Mapping[str, str], IO[bytes], IO[bytes]], Fork | subprocess.Popen[bytes]
+]
+
+
+def launch(
+    argv: Sequence[str], folder: Path, env: Mapping[str, str], out: IO[bytes], err: IO[bytes]
+) -> subprocess.Popen[bytes]:
+    """Start a command as a user does, in a process of its own."""
+    return subprocess.Popen(
+        [*PROGRAM, *argv], stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=folder, env=env
+    )
+
+
 class Running:
     """A command under way. Its output goes to files, so that no pipe can fill up and hold it."""
 
-    def __init__(self, argv: Sequence[str], folder: Path, env: Mapping[str, str], outputs: Path) -> None:
+    def __init__(
+        self, launch: Launch, argv: Sequence[str], folder: Path, env: Mapping[str, str], outputs: Path
+    ) -> None:
         self.argv = tuple(argv)
         self._stdout, self._stderr = outputs.with_suffix(".out"), outputs.with_suffix(".err")
         with self._stdout.open("wb") as out, self._stderr.open("wb") as err:
-            self._process = subprocess.Popen(
-                [*PROGRAM, *argv], stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=folder, env=env
-            )
+            self._process = launch(argv, folder, env, out, err)
         self.pid = self._process.pid
 
     @property
@@ -100,12 +116,14 @@ class Running:
 class CommandLine:
     """Runs batchcredit in `folder`, with a home, data and config directory of its own.
 
-    `env` may be changed by a test; what it holds counts from the next command on.
+    `env` may be changed by a test; what it holds counts from the next command on. With `forks`, commands are
+    forks of one process wherever that makes no difference to them.
     """
 
     folder: Path
     home: Path
     env: dict[str, str] = field(default_factory=dict)
+    forks: ForkedProgram | None = None
     _started: list[Running] = field(default_factory=list)
 
     def __call__(self, *arguments: object, timeout_s: float = 60) -> Ended:
@@ -115,7 +133,8 @@ class CommandLine:
     def start(self, *arguments: object) -> Running:
         """Start a command; whatever still runs at the end of the test is killed."""
         outputs = self.home / f"command-{len(self._started)}"
-        running = Running([str(each) for each in arguments], self.folder, self.env, outputs)
+        how = self.forks if self.forks and self.forks.can_have(self.env) else launch
+        running = Running(how, [str(each) for each in arguments], self.folder, self.env, outputs)
         self._started.append(running)
         return running
 
@@ -253,12 +272,12 @@ def wait_for(condition: Callable[[], object], timeout_s: float = 20, every_s: fl
 
 
 @contextmanager
-def command_line(tmp_path: Path) -> Iterator[CommandLine]:
+def command_line(tmp_path: Path, forks: ForkedProgram | None = None) -> Iterator[CommandLine]:
     """A command line whose home and working directory are new folders of `tmp_path`."""
     home, folder = tmp_path / "home", tmp_path / "work"
     home.mkdir()
     folder.mkdir()
-    cli = CommandLine(folder, home, environment(home))
+    cli = CommandLine(folder, home, environment(home), forks)
     try:
         yield cli
     finally:

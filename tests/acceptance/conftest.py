@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from command_line import CommandLine, Sandbox, command_line
+from forked_program import ForkedProgram
 
 from batchcredit.sandbox import SandboxAddress, SandboxSettings, sandbox_process
 
@@ -13,9 +14,9 @@ _NUMBERS = itertools.count(1)
 
 
 @pytest.fixture
-def cli(tmp_path: Path) -> Iterator[CommandLine]:
+def cli(tmp_path: Path, forks: ForkedProgram | None) -> Iterator[CommandLine]:
     """`cli("run", path, "--yes", "--json")` runs `python -m batchcredit` to its end."""
-    with command_line(tmp_path) as line:
+    with command_line(tmp_path, forks) as line:
         yield line
 
 

@@ -13,7 +13,7 @@ from test_resume_file import ROWS, edited, first_row_sent, paid, results_of
 def other(shop: CommandLine, sandbox: Sandbox, tmp_path: Path) -> Iterator[CommandLine]:
     """A second person with a ledger of their own, who works in the same folder."""
     (tmp_path / "other").mkdir()
-    with command_line(tmp_path / "other") as line:
+    with command_line(tmp_path / "other", shop.forks) as line:
         line.configure(sandbox.address, sandbox.login)
         line.env["BATCHCREDIT_CONFIG"] = str(line.folder / "batchcredit.toml")
         line.folder = shop.folder

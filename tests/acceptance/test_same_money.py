@@ -24,6 +24,7 @@ from command_line import (
     run,
     wait_for,
 )
+from forked_program import ForkedProgram
 from terminal import terminal
 
 from batchcredit.sandbox import sandbox_process
@@ -557,7 +558,7 @@ def test_a_lost_ledger_is_noticed_by_the_results(
     assert executed(sandbox) == meant(ROWS)
 
 
-def test_two_colleagues_with_one_file(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_two_colleagues_with_one_file(sandbox: Sandbox, tmp_path: Path, forks: ForkedProgram) -> None:
     """Two ledgers, one file in a shared folder, started at once: one of them sends, the other is refused."""
     sandbox.control.set(latency_s=0.3)
     shared = tmp_path / "shared"
@@ -565,7 +566,7 @@ def test_two_colleagues_with_one_file(sandbox: Sandbox, tmp_path: Path) -> None:
     (shared / "march.csv").write_text(text_of(ROWS))
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
-    with command_line(tmp_path / "a") as one, command_line(tmp_path / "b") as other:
+    with command_line(tmp_path / "a", forks) as one, command_line(tmp_path / "b", forks) as other:
         started: list[Running] = []
         for cli in (one, other):
             cli.configure(sandbox.address, sandbox.login)

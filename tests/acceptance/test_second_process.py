@@ -104,3 +104,17 @@ def test_the_lock_dies_with_its_holder(sending: Running, shop: CommandLine) -> N
     sending.kill()
     ended = shop("resume", "march", "--yes", "--json")
     assert (ended.code, ended.json["counts"]["in_doubt"]) == (3, 8), ended
+
+
+def test_it_is_told_who_sends_and_that_nobody_else_ends_it(sending: Running, shop: CommandLine) -> None:
+    """The holder with what it has in flight; evicting it is refused with the kill that would end it."""
+    [told] = shop("senders", "--json").json["senders"]
+    assert (told["sender"], told["batch"], told["pid"]) == (0, "march", sending.pid)
+    assert (told["in_flight"], told["driver"]) == (8, None)
+    assert told["oldest_s"] >= 0
+    evicted = shop("evict", 0, "--note", "it hangs", "--yes", "--json")
+    assert evicted.refusal == (2, "not_shared")
+    assert f"kill {sending.pid}" in evicted.json["error"]["cure"]
+    sending.kill()
+    assert shop("senders").stdout.strip() == "nobody is sending with this ledger"
+    assert shop("evict", 0, "--note", "x", "--yes", "--json").refusal == (2, "no_sender")

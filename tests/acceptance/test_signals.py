@@ -15,6 +15,11 @@ BOTH = pytest.mark.parametrize("number", [SIGINT, SIGTERM])
 IN_FLIGHT = 32
 
 
+@pytest.fixture
+def forks() -> None:
+    """Signals come from the first line on, so each command is a process of its own."""
+
+
 def wait_for_arrivals(running: Running, sandbox: Sandbox, number: int) -> None:
     wait_for(lambda: running.has_ended or len(sandbox.arrivals()) >= number)
     assert not running.has_ended, running.end()

@@ -20,6 +20,9 @@ from batchcredit.ledger.journal import Reserved
 #: Which sender the code at hand belongs to.
 _sender: contextvars.ContextVar["Sender | None"] = contextvars.ContextVar("sender", default=None)
 
+#: What the server's clock shows when the true one shows nothing.
+BEGIN_US = 1_700_000_000_000_000
+
 #: An intent lasts so long.
 INTENT_S = 2.0
 
@@ -53,11 +56,14 @@ class Schedule:
     next_us: int = 0
     paused_until_us: int = 0
     drift: float = 0.0
-    granted: int = 0
+    granted: dict[float, float] = field(default_factory=dict)  # true time -> how far the next slot is, s
     asked: int = 0
 
     def now_us(self) -> int:
-        return round(1.7e15 + asyncio.get_running_loop().time() * 1e6 * (1 + self.drift))
+        return round(BEGIN_US + asyncio.get_running_loop().time() * 1e6 * (1 + self.drift))
+
+    def _true_s(self, clock_us: int) -> float:
+        return (clock_us - BEGIN_US) / 1e6 / (1 + self.drift)
 
     def reserve(self, count: int, spacing_us: int, horizon_us: int, after_us: int) -> Slots:
         now_us = self.now_us()
@@ -69,8 +75,9 @@ class Schedule:
         taken = min(count, room)
         if taken:
             self.next_us = first_us + taken * spacing_us
-        self.granted += taken
-        at_s = tuple((first_us + number * spacing_us - now_us) / 1e6 for number in range(taken))
+        at_us = [first_us + number * spacing_us for number in range(taken)]
+        self.granted.update({self._true_s(slot_us): spacing_us / 1e6 for slot_us in at_us})
+        at_s = tuple((slot_us - now_us) / 1e6 for slot_us in at_us)
         return Slots(at_s, max(0, self.next_us - now_us - horizon_us) / 1e6, now_us / 1e6)
 
 

@@ -2,9 +2,11 @@
 
 import asyncio
 import random
+from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from decimal import Decimal
 from fractions import Fraction
+from heapq import heappop, heappush
 from typing import Any
 
 import anyio
@@ -16,7 +18,7 @@ from test_limiter import fullest, speed
 
 from batchcredit.engine.limiter import Rate
 from batchcredit.engine.loop import now
-from batchcredit.engine.shared_pace import HORIZON_S, LedgerClock, SharedPace
+from batchcredit.engine.shared_pace import HORIZON_S, LATE, SLACK, LedgerClock, SharedPace
 from batchcredit.ledger.base import Slots
 from batchcredit.ledger.journal import Reserved
 
@@ -34,6 +36,9 @@ WEATHERS = st.builds(
     stalls=st.sampled_from([0.0, 0.05]),
     stall_s=st.floats(0, 3),
 )
+
+#: What clocks drift apart from an answer to its last slot.
+DRIFTED_S = 0.0005
 
 #: What happens to senders: when, to which, and for how long it is frozen; None: it is killed, and another
 #: one comes.
@@ -93,10 +98,32 @@ def test_together_never_more_than_the_rate_in_any_window(
 
     senders = [sender(number) for number in range(count)]
     seconds = max(5.0, 2.5 * rate.period_s)
-    times = run(in_time(senders, seconds, troubles, lambda: sender(schedule.granted)), late_s, seed)
-    requests = Fraction(rate.count).limit_denominator(1000).numerator
+    times = run(in_time(senders, seconds, troubles, lambda: sender(len(schedule.granted))), late_s, seed)
     assert times
-    assert fullest(times, requests / rate.per_second) <= requests
+    assert fullest(times, per_window(rate) / rate.per_second) <= per_window(rate)
+    assert not misused(times, schedule, rate)
+
+
+def misused(times: Sequence[float], schedule: Schedule, rate: Rate) -> list[float]:
+    """Requests that left without a slot of their own, before it, or later than its spacing allows."""
+    spare_s = LATE * per_window(rate) / rate.per_second - SLACK / rate.per_second
+    slots, open_until, wrong = deque(sorted(schedule.granted)), list[float](), []
+    for moment in times:
+        while slots and slots[0] <= moment + DRIFTED_S:
+            slot = slots.popleft()
+            heappush(open_until, slot + schedule.granted[slot] + spare_s)
+        while open_until and open_until[0] < moment - DRIFTED_S:
+            heappop(open_until)
+        if open_until:
+            heappop(open_until)
+        else:
+            wrong.append(moment)
+    return wrong
+
+
+def per_window(rate: Rate) -> int:
+    """Requests in the shortest window that has a whole number of them."""
+    return Fraction(rate.count).limit_denominator(1000).numerator
 
 
 @pytest.mark.parametrize("rate", [SLOW, TENTH, Rate(Decimal(200), 1)], ids=str)
@@ -122,6 +149,7 @@ def test_a_ledger_far_away(rate: Rate) -> None:
     times = run(in_time(senders, 200 / rate.per_second), 0.002)
     assert fullest(times, 1.0) <= rate.count
     assert speed(times) >= 0.7 * rate.per_second
+    assert not misused(times, schedule, rate)
 
 
 def test_rows_that_stall_lose_no_slot() -> None:
@@ -197,6 +225,21 @@ def test_a_window_that_opens_too_late_is_not_waited_for() -> None:
     assert waited_s == pytest.approx(3.048, abs=0.01)
 
 
+def test_a_slot_that_comes_too_late_is_left_for_another() -> None:
+    """Whose intent has grown old does not use up what is at hand."""
+
+    async def left() -> tuple[bool, bool, int]:
+        pace, schedule = alone(SLOW)
+        assert await pace.window()
+        await pace.turn()
+        begun = now()
+        refused = await pace.window(0.1)
+        assert now() - begun <= 0.11
+        return refused, await pace.window(0.5), len(schedule.granted)
+
+    assert run(left()) == (False, True, 2)
+
+
 def test_who_is_called_back_takes_no_slot() -> None:
     """A row that stops waiting for its turn holds up nobody."""
 
@@ -210,10 +253,36 @@ def test_who_is_called_back_takes_no_slot() -> None:
                 await pace.turn()
         await pace.turn()
         assert await pace.window()
-        assert schedule.granted == 2
+        assert len(schedule.granted) == 2
         return now() - begun
 
     assert run(recall()) == pytest.approx(3.048, abs=0.03)
+
+
+def test_a_slot_that_has_passed_is_handed_to_nobody() -> None:
+    """A row would become an intent for it, and find no slot in time."""
+
+    async def row() -> tuple[float, bool]:
+        pace, schedule = alone(SLOW)
+        await pace.turn()
+        pace.unused()
+        await anyio.sleep(10)
+        schedule.next_us = schedule.now_us() + 3_000_000
+        begun = now()
+        await pace.turn()
+        return now() - begun, await pace.window(0.6)
+
+    waited_s, left = run(row())
+    assert waited_s > 2
+    assert left
+
+
+def test_slots_are_not_reserved_sooner_than_a_row_can_use_them() -> None:
+    """Where fewer rows come than the rate allows: a row takes longer than it may be late."""
+    schedule = Schedule()
+    sender = Sender(schedule, QUICK, 1, 2, Weather(row_s=0.08))
+    times = run(in_time([sender], 20), 0.002)
+    assert len(schedule.granted) <= 1.25 * len(times)
 
 
 def test_an_unused_turn_is_the_next_row_s() -> None:
@@ -227,7 +296,7 @@ def test_an_unused_turn_is_the_next_row_s() -> None:
             pace.unused()
         await pace.turn()
         assert await pace.window()
-        return now() - begun, schedule.granted
+        return now() - begun, len(schedule.granted)
 
     waited_s, granted = run(rows())
     assert waited_s < 0.5

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from command_line import CommandLine, Sandbox, command_line
+from forked_program import ForkedProgram
 
 from batchcredit.sandbox import Control, SandboxAddress
 
@@ -22,8 +23,8 @@ def sandbox(address: SandboxAddress, control: Control) -> Sandbox:
 
 
 @pytest.fixture
-def shop(tmp_path: Path, sandbox: Sandbox) -> Iterator[CommandLine]:
+def shop(tmp_path: Path, sandbox: Sandbox, forks: ForkedProgram) -> Iterator[CommandLine]:
     """The command line with both profiles on `sandbox`."""
-    with command_line(tmp_path) as line:
+    with command_line(tmp_path, forks) as line:
         line.configure(sandbox.address, sandbox.login)
         yield line

@@ -1,5 +1,8 @@
 """From profiles to lanes: live or test, known or new, and no second burst after a restart."""
 
+import random
+import threading
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +16,8 @@ from runner_parts import how, profile
 from batchcredit import host
 from batchcredit.engine.limiter import Rate
 from batchcredit.errors import RefusedError
-from batchcredit.ledger.base import BatchLane, LaneIdentity, LaneRecord, LedgerReader
+from batchcredit.ledger.base import BatchLane, LaneIdentity, LaneRecord, Ledger, LedgerReader, Slots
+from batchcredit.ledger.journal import open_journal
 from batchcredit.runner.attendant import Attendant
 from batchcredit.runner.outgoing import lanes
 from batchcredit.settings import Settings
@@ -97,3 +101,38 @@ def test_a_restart_waits_for_what_is_left_of_one_spacing(ago_ms: int, rate: tupl
     spacing_s = rate[1] / rate[0] if rate else 0.0
     assert wait_s == pytest.approx(max(0.0, spacing_s - ago_ms / 1000), abs=0.5)
     assert 0 <= wait_s <= spacing_s
+
+
+class SharedLedger:
+    """Grants whatever is asked for at once, and notes in which thread."""
+
+    is_shared = True
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[int, str]] = []
+
+    def reserve(self, lane: int, count: int, spacing_us: int, horizon_us: int, after_us: int = 0) -> Slots:
+        self.asked.append((lane, threading.current_thread().name.split("_")[0]))
+        return Slots(tuple((after_us + number * spacing_us) / 1e6 for number in range(count)))
+
+
+async def test_a_shared_ledger_sets_the_pace() -> None:
+    """Each turn is a slot of its lane, reserved in the journal's thread as long as a journal has the ledger,
+    and at once before and after."""
+    ledger = SharedLedger()
+    paced = replace(LOCAL, rate=Rate(Decimal(1000), 1))
+    record = LaneRecord(7, LOCAL.lane, True, host.now_ms(), None)
+    settings = cast(Settings, SimpleNamespace(max_pause_s=1.0, outage_wait_s=1.0))
+    as_ledger = cast(Ledger, ledger)
+    [lane] = lanes.opened({"local": record}, {"local": paced}, settings, random.Random(1), 0, as_ledger)
+    async with open_journal(as_ledger) as journal:
+        await lane.pace.turn()
+        with lanes.through(journal, [lane]):
+            await lane.pace.turn()
+        await lane.pace.turn()
+    assert ledger.asked == [(7, "MainThread"), (7, "ledger"), (7, "MainThread")]
+    [free] = lanes.opened(
+        {"local": record}, {"local": replace(paced, rate=None)}, settings, random.Random(1), 0, as_ledger
+    )
+    assert free.pace.is_free
+    await lanes.close_all([lane, free])

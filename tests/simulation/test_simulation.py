@@ -34,19 +34,26 @@ def test_promises(portion: int) -> None:
 @pytest.mark.parametrize("safeguard", REMOVALS)
 def test_each_safeguard_is_missed(safeguard: str) -> None:
     """The same seeds find a broken promise as soon as one safeguard is taken out."""
+    last_known = documented()[safeguard] - 1  # tried first; another one, if the program has changed since
+    seeds = sorted(range(SEEDS_TO_CATCH), key=lambda seed: seed != last_known)
     with without(safeguard):
-        caught = next((seed for seed in range(SEEDS_TO_CATCH) if tell(drawn(seed)).broken), None)
+        caught = next((seed for seed in seeds if tell(drawn(seed)).broken), None)
     assert caught is not None
     assert tell(drawn(caught)).broken == ""
 
 
 def test_the_document_lists_each_safeguard() -> None:
     """In this order, with a number of seeds that the tests live through."""
+    assert list(documented()) == list(REMOVALS)
+    assert max(documented().values()) <= SEEDS_TO_CATCH
+
+
+def documented() -> dict[str, int]:
+    """How many seeds it took to miss each safeguard, as the document has it."""
     text = (Path(__file__).parents[2] / "docs" / "ARCHITECTURE.md").read_text()
     section = text.partition("\n## Proof\n")[2].partition("\n## ")[0]
     listed = re.findall(r"^\| ([a-z ]+) \| .+ \| (\d+) \|$", section, re.MULTILINE)
-    assert [name for name, _ in listed] == list(REMOVALS)
-    assert max(int(seeds) for _, seeds in listed) <= SEEDS_TO_CATCH
+    return {name: int(seeds) for name, seeds in listed}
 
 
 @pytest.mark.parametrize("hash_seed", ["0", "1"])
@@ -90,14 +97,15 @@ def night(*strikes: Strike) -> Scenario:
     )
 
 
-@pytest.mark.parametrize("disaster", [Disaster.SLEEP, Disaster.CLOCK])
-def test_a_night(disaster: Disaster) -> None:
-    """It takes eight hours and hardly more, the pace is kept, and each row is credited: whether the laptop is
-    closed for a while, or its clock is set, or the clocks change."""
-    strikes = (Strike(disaster, at, on_disk=False) for at in (1_000, 20_000, 20_001, 60_000))
+def test_a_night() -> None:
+    """It takes eight hours and hardly more, the pace is kept, and each row is credited: the laptop is closed
+    for a while, its clock is set, and the clocks change."""
+    disasters = [Disaster.SLEEP, Disaster.CLOCK, Disaster.CLOCK, Disaster.SLEEP] * 2
+    moments = (1_000, 10_000, 20_000, 20_001, 30_000, 40_000, 50_000, 60_000)
+    strikes = (Strike(disaster, at, on_disk=False) for disaster, at in zip(disasters, moments, strict=True))
     story = tell(night(*strikes), most_steps=5_000_000)
     assert story.broken == ""
-    assert story.struck == [disaster] * 4
+    assert story.struck == disasters
     assert story.ended[0].code == 0
     assert story.executed == NIGHT_ROWS
     assert 8 * 3600 * 0.995 < story.ended[0].seconds < 8 * 3600 * 1.01

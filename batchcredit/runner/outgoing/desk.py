@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from batchcredit import host
 from batchcredit.engine.lane import Lane
-from batchcredit.ledger.base import ClientBalance, LaneRecord, LedgerReader, OwnBalance, RowKey
+from batchcredit.ledger.base import ClientBalance, LaneRecord, Ledger, LedgerReader, OwnBalance, RowKey
 from batchcredit.providers.base import Balance
 from batchcredit.reader import Total
 from batchcredit.runner.attendant import Attendant
@@ -58,15 +58,18 @@ class Desk:
         """SANDBOX, LIVE or TEST."""
         return "SANDBOX" if self.how.sandbox else "LIVE" if self.live else "TEST"
 
-    async def opened(self, records: Mapping[str, LaneRecord], stack: AsyncExitStack) -> list[Lane]:
-        """Lanes ready to send until `stack` closes; in a rehearsal they lead to a sandbox started for it."""
+    async def opened(
+        self, records: Mapping[str, LaneRecord], stack: AsyncExitStack, ledger: Ledger | None = None
+    ) -> list[Lane]:
+        """Lanes ready to send until `stack` closes, with the pace that `ledger` shares if it does; in a
+        rehearsal they lead to a sandbox started for it."""
         known = self.known
         if self.how.sandbox:
             address = stack.enter_context(sandbox_process())
             known = {name: with_sandbox(known[name], address.base_url(known[name].kind)) for name in records}
         self._tell_of_proxies()
         dice, wait_s = random.SystemRandom(), self.how.wait_funds_s
-        opened = lanes.opened(records, known, self.settings, dice, wait_s)
+        opened = lanes.opened(records, known, self.settings, dice, wait_s, ledger)
         stack.push_async_callback(lanes.close_all, opened)
         return opened
 

@@ -64,7 +64,7 @@ class Dispatch:
             try:
                 records = self._accepted(order)
                 busy = {name: records[name] for name in records if order.rows(name) or name in order.waiting}
-                opened = await self.desk.opened(busy, stack)
+                opened = await self.desk.opened(busy, stack, self.ledger)
                 probes = await self._agreed(order, opened)
             except BaseException:
                 release_path(order.results, self.ledger)

@@ -1,17 +1,21 @@
 """From the profiles that a batch names to the lanes of this ledger, and to open lanes."""
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import urlsplit
 
 from batchcredit import host
 from batchcredit.engine.lane import Lane, LanePolicy
 from batchcredit.engine.limiter import Pace
+from batchcredit.engine.shared_pace import SharedPace
 from batchcredit.engine.wire.base import Wire
 from batchcredit.engine.wire.direct import DirectWire
 from batchcredit.errors import RefusedError
-from batchcredit.ledger.base import BatchLane, LaneRecord, LedgerReader
+from batchcredit.ledger.base import BatchLane, LaneRecord, Ledger, LedgerReader
+from batchcredit.ledger.journal import Journal, Reserved, reserve
 from batchcredit.providers.base import Provider
 from batchcredit.reader import ProfileRules
 from batchcredit.runner.attendant import Attendant
@@ -149,10 +153,14 @@ def opened(
     settings: Settings,
     dice: random.Random,
     wait_funds_s: float = 0,
+    ledger: Ledger | None = None,
 ) -> list[Lane]:
-    """Lanes ready to send, to be closed with `close_all`. Adapters are built here: secrets are needed now."""
+    """Lanes ready to send, to be closed with `close_all`. Adapters are built here: secrets are needed now.
+
+    They keep to the schedule of `ledger`, where several processes share it."""
     return [
-        _opened(name, record, known[name], settings, dice, wait_funds_s) for name, record in records.items()
+        _opened(name, record, known[name], settings, dice, wait_funds_s, ledger)
+        for name, record in records.items()
     ]
 
 
@@ -163,6 +171,7 @@ def _opened(
     settings: Settings,
     dice: random.Random,
     wait_funds_s: float,
+    ledger: Ledger | None,
 ) -> Lane:
     provider = profile.provider()
     readable = provider.own_balance() is not None
@@ -171,13 +180,37 @@ def _opened(
         record=record,
         provider=provider,
         wire=_wire(profile),
-        pace=Pace(profile.rate, _wait_s(record, profile)),
+        pace=_pace(profile, record, ledger),
         policy=_policy(profile, settings, wait_funds_s if readable else 0),
         dice=dice,
     )
     if record.paused_until_ms:
         lane.pause(min(settings.max_pause_s, (record.paused_until_ms - host.now_ms()) / 1000))
     return lane
+
+
+def _pace(profile: Profile, record: LaneRecord, ledger: Ledger | None) -> Pace | SharedPace:
+    if profile.rate and ledger and ledger.is_shared:
+        return SharedPace(profile.rate, partial(_reserve, ledger, record.id))
+    return Pace(profile.rate, _wait_s(record, profile))
+
+
+async def _reserve(ledger: Ledger, lane: int, *wanted: *tuple[int, int, int, int]) -> Reserved:
+    return reserve(ledger, lane, *wanted)
+
+
+@contextmanager
+def through(journal: Journal, lanes: Iterable[Lane]) -> Iterator[None]:
+    """Lanes that share their pace reserve by this journal, as long as it has the ledger."""
+    shared = [(lane.record.id, lane.pace) for lane in lanes if isinstance(lane.pace, SharedPace)]
+    directly = [pace.reserve for _, pace in shared]
+    for lane, pace in shared:
+        pace.reserve = partial(journal.reserve, lane)
+    try:
+        yield
+    finally:
+        for (_, pace), before in zip(shared, directly, strict=True):
+            pace.reserve = before
 
 
 def _wait_s(record: LaneRecord, profile: Profile) -> float:

@@ -89,6 +89,7 @@ async def asked(lane: Lane, request: Request, read: Callable[[Answer], T | Refus
     down, within bounds."""
     for pauses in range(PROBES_MOST):
         await lane.pace.turn()
+        await lane.pace.window()
         exchange = await lane.wire.exchange(request, lane.policy.timeout_s)
         if exchange.answer is None:
             return _not_answered(exchange, lane)

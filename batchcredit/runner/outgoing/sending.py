@@ -22,6 +22,7 @@ from batchcredit.providers.base import Client
 from batchcredit.runner.attendant import Attendant, Trial
 from batchcredit.runner.options import SendOptions
 from batchcredit.runner.outgoing.funds import FundsWatch
+from batchcredit.runner.outgoing.lanes import through
 from batchcredit.runner.outgoing.tidings import TidingsWatch
 from batchcredit.transfer import MOVES, STATUS, State, Transfer
 
@@ -157,6 +158,7 @@ class Sending:
         if request is None:
             return None
         await lane.pace.turn()
+        await lane.pace.window()
         exchange = await lane.wire.exchange(request, lane.policy.timeout_s)
         found = lane.provider.read_client(exchange.answer) if exchange.answer else None
         return found if isinstance(found, Client) else None
@@ -213,7 +215,8 @@ class Sending:
                 if self._stop.asked:
                     pipeline.stop()
                 self._watch(tasks, journal, pipeline)
-                yield pipeline
+                with through(journal, self._lanes):
+                    yield pipeline
                 tasks.cancel_scope.cancel()
         self._attendant.progress(self._lanes)  # the last rows ended since the last tick
         self.seconds += now() - started
