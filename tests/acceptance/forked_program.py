@@ -27,7 +27,7 @@ _ORDER_BYTES = 100_000
 #: What is read once, before the program's first line or by the C library.
 _READ_AT_START = ("PYTHON", "LC_", "LANG", "TZ", "LD_", "MALLOC")
 
-#: What commands import as they need it.
+#: Where that is.
 _IMPORTED = ("cli", "console", "engine", "ledger", "reader", "reconcile", "runner", "settings", "writer")
 
 
@@ -147,7 +147,7 @@ def _watch(order: dict[str, Any], out: int, err: int, report: int) -> bool:
     """Be the parent of a command: say its pid and its exit code. True in the command itself."""
     child = os.fork()
     if not child:
-        _become(order, out, err)
+        become(order, out, err)
         os.close(report)
         return True
     os.close(out)
@@ -158,7 +158,7 @@ def _watch(order: dict[str, Any], out: int, err: int, report: int) -> bool:
     os._exit(0)
 
 
-def _become(order: dict[str, Any], out: int, err: int) -> None:
+def become(order: dict[str, Any], out: int, err: int) -> None:
     """Stand where a process of the command's own would stand before its first line."""
     for file, number in ((os.open(os.devnull, os.O_RDONLY), 0), (out, 1), (err, 2)):
         os.dup2(file, number)
@@ -170,7 +170,8 @@ def _become(order: dict[str, Any], out: int, err: int) -> None:
     sys.argv[1:] = order["argv"]
 
 
-def _import_all() -> None:
+def import_all() -> None:
+    """Import what commands import as they need it."""
     for name in _IMPORTED:
         folder = f"batchcredit.{name}"
         module = importlib.import_module(folder)
@@ -183,7 +184,7 @@ def _import_all() -> None:
 
 def main() -> None:
     with socket.socket(fileno=int(sys.argv[1])) as orders:
-        _import_all()
+        import_all()
         is_command = _take_orders(orders)
     if is_command:
         from batchcredit.__main__ import main as program

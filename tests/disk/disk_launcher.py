@@ -13,12 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import fragile_disk
-import uvloop  # noqa: F401  imported by the commands, once for all of them here
+from forked_program import become, import_all
 
-import batchcredit.console
-import batchcredit.ledger.sqlite.ledger
-import batchcredit.runner.batch
-import batchcredit.runner.settling.records  # noqa: F401
 from batchcredit.cli import run
 from batchcredit.ledger.sqlite import file as sqlite_file
 
@@ -26,6 +22,7 @@ LONGEST_S = 60
 
 
 def main() -> None:
+    import_all()
     for line in sys.stdin:
         child = os.fork()
         if not child:
@@ -39,12 +36,10 @@ def _become(order: dict[str, Any]) -> None:
     signal.alarm(LONGEST_S)  # nobody waits longer for it
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     outputs = Path(order["outputs"])
-    for descriptor, end in ((1, ".out"), (2, ".err")):
-        os.dup2(os.open(outputs.with_suffix(end), os.O_WRONLY | os.O_CREAT, 0o600), descriptor)
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.chdir(order["folder"])
-    os.environ.clear()
-    os.environ.update(order["env"])
+    out, err = (
+        os.open(outputs.with_suffix(end), os.O_WRONLY | os.O_CREAT, 0o600) for end in (".out", ".err")
+    )
+    become(order, out, err)
     if order["synchronous"]:
         sqlite_file._WRITING = sqlite_file._WRITING.replace("synchronous=FULL", order["synchronous"])
     log = os.open(outputs.with_suffix(".acts"), os.O_WRONLY | os.O_CREAT, 0o600)

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -83,7 +84,7 @@ def disk_launcher(home: Path) -> Iterator[DiskLauncher]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env=environment(home),
+        env=environment(home) | {"PYTHONPATH": os.pathsep.join(sys.path)},
     )
     try:
         yield DiskLauncher(process)
