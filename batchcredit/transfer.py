@@ -38,6 +38,9 @@ class Event(StrEnum):
     CANCEL = "cancel"  # withdrawn by a person
     SET_ASIDE = "set_aside"  # a run was asked to leave it
     RESTORE = "restore"  # the ledger is an older copy of itself: it may have been sent since
+    LATE_CREDIT = "late_credit"  # the provider's confirmation, when the row had been moved
+    LATE_REFUSAL = "late_refusal"  # its refusal, when the row was in doubt
+    LATE_MISS = "late_miss"  # provably not executed, when the row was in doubt
     RECOGNISE = "recognise"  # the same transfer was credited elsewhere
 
 
@@ -66,6 +69,13 @@ MOVES: Mapping[tuple[State, Event], State] = MappingProxyType(
         (State.UNSENT, Event.RESTORE): State.IN_DOUBT,
         (State.REJECTED, Event.RESTORE): State.IN_DOUBT,
         (State.PENDING, Event.RECOGNISE): State.ALREADY_CREDITED,
+        (State.IN_DOUBT, Event.LATE_CREDIT): State.CREDITED,
+        (State.IN_DOUBT, Event.LATE_REFUSAL): State.REJECTED,
+        (State.IN_DOUBT, Event.LATE_MISS): State.PENDING,
+        (State.PENDING, Event.LATE_CREDIT): State.CREDITED,  # a verdict was wrong
+        (State.UNSENT, Event.LATE_CREDIT): State.CREDITED,  # the same
+        (State.CANCELLED, Event.LATE_CREDIT): State.CREDITED,  # the same
+        (State.REJECTED, Event.LATE_CREDIT): State.CREDITED,  # the same, and a second attempt was refused
     }
 )
 

@@ -28,6 +28,8 @@ ESCAPES = {
     (State.SENDING, Event.RETRY),
     (State.SENDING, Event.GIVE_UP),
     (State.IN_DOUBT, Event.DENY),
+    (State.IN_DOUBT, Event.LATE_REFUSAL),
+    (State.IN_DOUBT, Event.LATE_MISS),
 }
 
 
@@ -57,6 +59,13 @@ def test_the_table_is_as_the_contract_says() -> None:
         ("pending", "restore"): "in_doubt",
         ("unsent", "restore"): "in_doubt",
         ("rejected", "restore"): "in_doubt",
+        ("in_doubt", "late_credit"): "credited",
+        ("in_doubt", "late_refusal"): "rejected",
+        ("in_doubt", "late_miss"): "pending",
+        ("pending", "late_credit"): "credited",
+        ("unsent", "late_credit"): "credited",
+        ("cancelled", "late_credit"): "credited",
+        ("rejected", "late_credit"): "credited",
     }
 
 
@@ -67,14 +76,15 @@ def test_only_a_claim_begins_a_request() -> None:
 
 
 def test_money_that_may_have_moved_is_let_go_by_few() -> None:
-    """Out of the spent states lead a refusal, what was provably not executed, and a person's verdict."""
+    """Out of the spent states lead a refusal and what was provably not executed, in time or late, and a
+    person's verdict."""
     out = {key for key, now in MOVES.items() if key[0] in SPENT and now not in SPENT}
     assert out == ESCAPES
 
 
 def test_what_is_withdrawn_or_recognised_stays() -> None:
-    """No move leads out of these."""
-    final = {state for state in State if not any(was is state for was, _ in MOVES)}
+    """No move leads out of these, but for the provider's late word that the credit was given after all."""
+    final = {state for state in State if all(e is Event.LATE_CREDIT for was, e in MOVES if was is state)}
     assert final == {State.CANCELLED, State.ALREADY_CREDITED}
 
 

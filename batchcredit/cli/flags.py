@@ -188,7 +188,7 @@ def send_options(
         concurrency=guarding.concurrency,
         rate=rate_flag(guarding.rate),
         wait_funds_s=_duration_flag("--wait-funds", sending.wait_funds),
-        ledger_url=common.ledger or "",
+        ledger_url=_named_ledger(common),
         note=lambda text: _noted(common, text),
         again=named_again(common, sandbox=guarding.sandbox),
     )
@@ -275,6 +275,15 @@ def guarding_again(guarding: Guarding) -> tuple[str, ...]:
         ("--allow-currency-mismatch", guarding.allow_currency_mismatch),
     )
     return tuple(name for name, given in meant if given)
+
+
+def _named_ledger(common: Common) -> str:
+    """The ledger of the command line; never with a password, which everybody here could read."""
+    from batchcredit.ledger import registry
+
+    if common.ledger:
+        registry.refuse_secret(common.ledger)
+    return common.ledger or ""
 
 
 def named_again(common: Common, *, sandbox: bool = False) -> tuple[str, ...]:

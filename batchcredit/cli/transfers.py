@@ -134,9 +134,10 @@ def _spread(how: "SendOptions", sending: Sending, settings: "Settings") -> Itera
     if not sending.ray:
         yield how
         return
+    from batchcredit.ledger import registry
     from batchcredit.runner.batch import ledger_url
 
-    if not ledger_url(how, settings).startswith("postgresql://"):
+    if not registry.is_shared(ledger_url(how, settings)):
         raise RefusedError(
             "--ray needs a ledger that several machines share",
             reason="usage",

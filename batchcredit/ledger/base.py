@@ -480,6 +480,10 @@ class LedgerReader(ABC):
         """Of its tables."""
 
     @abstractmethod
+    def size_bytes(self) -> int:
+        """What it takes on disk."""
+
+    @abstractmethod
     def faults(self) -> Iterator[str]:
         """What is wrong with the file as such: damaged pages and indexes, rows that refer to nothing."""
 

@@ -138,7 +138,8 @@ def holding(how: SendOptions, settings: Settings, *, live: bool) -> Iterator[Led
     url = ledger_url(how, settings)
     if live and how.yes and not how.new_ledger and _is_new(url, how.note):
         raise RefusedError(
-            f"the ledger {url} is new; on a wrong machine, user or volume all would be sent again",
+            f"the ledger {registry.shown(url)} is new; on a wrong machine, user or volume all would be sent "
+            "again",
             reason="new_ledger",
             cure="name the right one with --ledger, or say that it is the first time with --new-ledger",
         )

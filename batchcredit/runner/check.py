@@ -94,7 +94,7 @@ class Check:
     def _ledger_note(self) -> LedgerNote:
         if self.ledger:
             return ledger_note(self.ledger)
-        return LedgerNote(ledger_url(self.desk.how, self.desk.settings), "", 0, "")
+        return LedgerNote(registry.shown(ledger_url(self.desk.how, self.desk.settings)), "", 0, "")
 
     def _compared(self) -> "Compared":
         if self.ledger is None:

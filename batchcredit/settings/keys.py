@@ -3,12 +3,13 @@
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
 
 from batchcredit.engine.limiter import Rate
+from batchcredit.errors import RefusedError
+from batchcredit.ledger import registry
 from batchcredit.settings import values
 from batchcredit.transfer import KNOWN_COLUMNS
 
@@ -19,11 +20,10 @@ Number = BeforeValidator(values.number)
 
 
 def _ledger(url: str) -> str:
-    scheme = urlsplit(url).scheme if "://" in url else ""
-    if scheme in ("postgresql", "postgres"):
-        raise ValueError("a ledger in PostgreSQL is not available in this version: write sqlite:///PATH")
-    if scheme != "sqlite" or not url.startswith("sqlite:///") or not url.removeprefix("sqlite:///"):
-        raise ValueError("it is no ledger: write sqlite:///PATH")
+    try:
+        registry.check(url)
+    except RefusedError as error:
+        raise ValueError(f"{error}: {error.cure}") from None
     return url
 
 

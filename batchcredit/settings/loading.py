@@ -15,6 +15,7 @@ import platformdirs
 from pydantic import SecretStr, ValidationError
 
 from batchcredit.errors import RefusedError
+from batchcredit.ledger import registry as ledgers
 from batchcredit.ledger.base import Caps, LaneIdentity
 from batchcredit.providers import registry
 from batchcredit.providers.base import Provider
@@ -111,6 +112,8 @@ def load(config: Path | None, ledger: str | None, environ: Mapping[str, str], cw
     faults = Faults(sources)
     tree = sources.merged()
     top = _top(tree, faults)
+    if ledgers.has_password(str(plain(tree).get("ledger"))):
+        _check_readers((), tree, frozenset({"ledger"}), faults)
     tables = tree.get("providers")
     profiles = _profiles(tables if isinstance(tables, Mapping) else {}, faults, cwd)
     faults.refuse()

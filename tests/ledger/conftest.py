@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ledger_parts import HOMES, Clock, SqliteHome
+from ledger_parts import Clock, Home, PostgresHome, SqliteHome
 
 from batchcredit import host
 from batchcredit.ledger.base import Ledger
+from batchcredit.ledger.postgres.database import PostgresDatabase
 
 
 @pytest.fixture
@@ -15,13 +16,16 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The wall clock of the ledger, standing still."""
     still = Clock()
     monkeypatch.setattr(host, "now_ms", still.now_ms)
+    monkeypatch.setattr(PostgresDatabase, "_measured_offset_ms", lambda _: 0)
     return still
 
 
-@pytest.fixture(params=HOMES)
-def home(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> SqliteHome:
+@pytest.fixture(params=["sqlite", "postgres"])
+def home(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Home:
     """The home of a ledger that does not exist yet."""
-    return HOMES[request.param](tmp_path / "ledger.db")
+    if request.param == "postgres":
+        return PostgresHome(request.getfixturevalue("postgres").fresh_url())
+    return SqliteHome(tmp_path / "ledger.db")
 
 
 @pytest.fixture

@@ -86,13 +86,13 @@ class Model:
     def refusals(self, row: ModelRow, now_ms: int) -> set[str]:
         """The words that may be told of a claim; empty where it is granted."""
         held = {self._held_up(row, other, now_ms) for other in self.rows()} - {""}
+        over = self._over(row, now_ms)
+        if row.state is not State.PENDING:
+            return held | ({over} - {""}) | {"not_pending"}
         if held:
             return held
-        over = self._over(row, now_ms)
         if over:
             return {over}
-        if row.state is not State.PENDING:
-            return {"not_pending"}
         return self._taken(row)
 
     def _held_up(self, row: ModelRow, other: ModelRow, now_ms: int) -> str:

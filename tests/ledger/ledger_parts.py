@@ -6,6 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from batchcredit.ledger import registry
 from batchcredit.ledger.base import (
     Answered,
     BatchRecord,
@@ -64,8 +65,23 @@ class SqliteHome:
         return SqliteReader.open(self.path)
 
 
-#: What the contract is asked of.
-HOMES = {"sqlite": SqliteHome}
+@dataclass(frozen=True)
+class PostgresHome:
+    """The same in a schema of a real server."""
+
+    url: str
+
+    def hold(self, command: str = "run march.csv") -> Ledger:
+        return registry.hold(self.url, command)
+
+    def hold_retired(self) -> Ledger:
+        return registry.hold(self.url, "ledger", retired=True)
+
+    def read(self) -> LedgerReader:
+        return registry.read(self.url)
+
+
+Home = SqliteHome | PostgresHome
 
 
 @dataclass(frozen=True)

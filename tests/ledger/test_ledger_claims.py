@@ -248,6 +248,8 @@ def test_the_lane_knows_when_it_was_used(ledger: Ledger, clock: Clock) -> None:
     """The last request of a lane, by any batch, spaces the first one of the next run; a refusal is none."""
     begin(ledger, batch := enrol(ledger, "b", [Row(), Row(amount="2"), Row(profile="kiosk")]))
     assert refusal(ledger, batch, 1) == ""
+    if ledger.is_shared:  # where the moments are the ledger's, it is the one who hands them out
+        pytest.skip("asked of the moments that a shared ledger hands out")
     sent_ms, clock.ms = clock.ms, clock.ms + HOUR_MS
     assert refusal(ledger, batch, 2) == "account_in_flight"
     lanes = {lane.profile: lane.lane for lane in ledger.batch_lanes(batch.id)}

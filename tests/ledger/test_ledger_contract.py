@@ -28,11 +28,12 @@ from hypothesis.stateful import (
 from ledger_model import LEFT, Model, ModelBatch, ModelRow
 from ledger_parts import (
     DAY_MS,
-    HOMES,
     HOUR_MS,
     WINDOW_MS,
     Clock,
+    Home,
     Lanes,
+    PostgresHome,
     Row,
     SqliteHome,
     begin,
@@ -44,6 +45,7 @@ from ledger_parts import (
 from batchcredit import host
 from batchcredit.errors import DefectError
 from batchcredit.ledger.base import BatchRecord, Caps, Claim, Claimed, NotClaimed, Pause, ResultRow, Settle
+from batchcredit.ledger.postgres.database import PostgresDatabase
 from batchcredit.transfer import MOVES, SPENT, Event, Outcome, State, Transfer, states_allowing
 
 PROFILES = ("shop", "kiosk")
@@ -106,15 +108,17 @@ RARELY = st.sampled_from([True, False, False, False])
 class LedgerPlay(RuleBasedStateMachine):
     """One ledger, one model, one provider, one clock."""
 
-    home_type: Callable[[Path], SqliteHome] = SqliteHome
+    new_home: Callable[[Path], Home] = SqliteHome
 
     def __init__(self) -> None:
         super().__init__()
         self.clock = Clock()
         self.patch = patch.object(host, "now_ms", self.clock.now_ms)
         self.patch.start()
+        self.offset = patch.object(PostgresDatabase, "_measured_offset_ms", lambda _: 0)
+        self.offset.start()
         self.folder = Path(tempfile.mkdtemp(dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
-        self.home = self.home_type(self.folder / "ledger.db")
+        self.home = type(self).new_home(self.folder / "ledger.db")
         self.ledger = self.home.hold()
         self.model = Model()
         self.run: tuple[int, int] | None = None  # the run and its batch
@@ -124,6 +128,7 @@ class LedgerPlay(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.ledger.close()
+        self.offset.stop()
         self.patch.stop()
         shutil.rmtree(self.folder)
 
@@ -476,12 +481,16 @@ def _model_row(batch: int, number: int, row: Row, lanes: Lanes) -> ModelRow:
     return ModelRow(batch, number, row.profile, lane, *texts, row.state)
 
 
-@pytest.mark.parametrize("kind", HOMES)
-def test_any_play_keeps_the_promise(kind: str) -> None:
+@pytest.mark.parametrize(("kind", "plays"), [("sqlite", 120), ("postgres", 12)])
+def test_any_play_keeps_the_promise(kind: str, plays: int, request: pytest.FixtureRequest) -> None:
     """Whatever is enrolled, claimed, settled, resolved, corrected or killed in whatever order."""
-    play = type("Play", (LedgerPlay,), {"home_type": HOMES[kind]})
+    new_home: Callable[[Path], Home] = SqliteHome
+    if kind == "postgres":
+        server = request.getfixturevalue("postgres")
+        new_home = lambda _: PostgresHome(server.fresh_url())  # noqa: E731
+    play = type("Play", (LedgerPlay,), {"new_home": staticmethod(new_home)})
     bounds = settings(
-        max_examples=120,
+        max_examples=plays,
         stateful_step_count=50,
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],

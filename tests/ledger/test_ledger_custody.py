@@ -22,6 +22,12 @@ WANTED = [State.CREDITED, State.REJECTED, State.UNSENT, State.IN_DOUBT, State.SE
 
 
 @pytest.fixture
+def home(tmp_path: Path, clock: Clock) -> SqliteHome:
+    """What is asked here is asked of a file."""
+    return SqliteHome(tmp_path / "ledger.db")
+
+
+@pytest.fixture
 def backup(home: SqliteHome) -> SqliteHome:
     """The home of a copy."""
     return SqliteHome(home.path.with_name("backup.db"))

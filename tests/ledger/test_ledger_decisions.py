@@ -26,7 +26,7 @@ from batchcredit import host
 from batchcredit.errors import DefectError
 from batchcredit.ledger.audit import breaks
 from batchcredit.ledger.base import BatchRecord, Claimed, EnrolChunk, Ledger
-from batchcredit.ledger.sqlite.ledger import SqliteLedger
+from batchcredit.ledger.sql.ledger import SqlLedger
 from batchcredit.transfer import MOVES, Event, State
 
 QUIET_MS = HOUR_MS
@@ -151,7 +151,7 @@ def test_a_verdict_is_not_taken_back_when_its_reference_was_used(ledger: Ledger)
 def test_every_word_is_kept(ledger: Ledger, clock: Clock) -> None:
     """Who said what, when, and what the row was before."""
     batch = in_state(ledger, State.IN_DOUBT)
-    assert isinstance(ledger, SqliteLedger)
+    assert isinstance(ledger, SqlLedger)
     assert say(ledger, batch.id, 1, "credited", "first", 0) == ""
     assert say(ledger, batch.id, 1, "in-doubt", "second", 0) == ""
     assert say(ledger, batch.id, 1, "not-credited", "third", 0) == ""
@@ -236,7 +236,7 @@ def test_a_correction_is_a_new_transfer_and_keeps_the_old_one(ledger: Ledger, cl
     assert (known.content, known.finished_ms) == (b"corrected", None)
     assert known.totals == {"USD": Decimal(1), "KES": Decimal(7)}
     assert list(ledger.cells(batch.id)) == [(1, 2, b"new cells")]
-    assert isinstance(ledger, SqliteLedger)
+    assert isinstance(ledger, SqlLedger)
     kept = ledger._all(
         "SELECT generation, account, amount, currency, reference, state, attempts, at FROM corrected"
     )

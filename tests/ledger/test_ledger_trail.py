@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 
 import apsw
 import pytest
-from ledger_parts import Row, SqliteHome, begin, drive, enrol, refusal, say, settle
+from ledger_parts import Clock, Row, SqliteHome, begin, drive, enrol, refusal, say, settle
 
 from batchcredit.errors import RefusedError
 from batchcredit.ledger.base import BatchRecord, Ledger
@@ -15,6 +16,12 @@ from batchcredit.settings import Settings, load
 from batchcredit.transfer import Event, State
 
 Edit = Callable[[apsw.Connection], object]
+
+
+@pytest.fixture
+def home(tmp_path: Path, clock: Clock) -> SqliteHome:
+    """What is asked here is asked of a file."""
+    return SqliteHome(tmp_path / "ledger.db")
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import apsw
 import pytest
-from ledger_parts import Row, SqliteHome, enrol
+from ledger_parts import Clock, Row, SqliteHome, enrol
 
 from batchcredit.errors import RefusedError
 from batchcredit.ledger import registry
@@ -29,6 +29,12 @@ _ROWS = """
         (1, 'credited', 'in_doubt', 'seen', 'ann', 'desk', 8),
         (2, 'in-doubt', 'credited', 'mistyped', 'bob', 'desk', 9);
 """
+
+
+@pytest.fixture
+def home(tmp_path: Path, clock: Clock) -> SqliteHome:
+    """What is asked here is asked of a file."""
+    return SqliteHome(tmp_path / "ledger.db")
 
 
 @pytest.fixture

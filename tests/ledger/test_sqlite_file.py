@@ -16,7 +16,7 @@ from pathlib import Path
 
 import apsw
 import pytest
-from ledger_parts import SHOP, Row, a_claim, begin, enrol, refusal, states
+from ledger_parts import SHOP, Clock, Row, SqliteHome, a_claim, begin, enrol, refusal, states
 
 from batchcredit import host
 from batchcredit.errors import BatchcreditError, RefusedError, StorageError
@@ -30,6 +30,12 @@ from batchcredit.ledger.sqlite.reader import SqliteReader
 from batchcredit.transfer import State
 
 ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def home(tmp_path: Path, clock: Clock) -> SqliteHome:
+    """What is asked here is asked of a file."""
+    return SqliteHome(tmp_path / "ledger.db")
 
 
 @pytest.fixture

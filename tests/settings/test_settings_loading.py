@@ -261,9 +261,9 @@ def test_a_key_with_one_letter_lost_is_answered_with_the_key(home: Path, key: st
 @pytest.mark.parametrize(
     ("toml", "expected"),
     [
-        ('ledger = "postgresql://me:hunter2@h/db"', "PostgreSQL is not available"),
-        ('ledger = "/tmp/x.db"', "write sqlite:///PATH"),
-        ('ledger = "sqlite:///"', "write sqlite:///PATH"),
+        ('ledger = "postgresql://me:hunter2@h/db?schema=Big"', "postgresql://user@host/database"),
+        ('ledger = "/tmp/x.db"', "write sqlite:///path"),
+        ('ledger = "sqlite:///"', "write sqlite:///path"),
         ("providers = 3", "providers: it has to be a table"),
         ("[providers]\nx = 3", "providers.x: it has to be a table"),
         ('[limits]\nmax_amount = { usd = "1" }', "limits.max_amount.usd"),

@@ -16,6 +16,10 @@ class TakenError(Exception):
     """A unique index has spoken; the text names it, or its columns."""
 
 
+class OlderTablesError(Exception):
+    """A ledger that an older batchcredit wrote has to be held once before it can be read."""
+
+
 class Database(ABC):
     """One connection, used by one thread at a time. Its errors become StorageError with the cure."""
 

@@ -1,6 +1,7 @@
 """Decisions on rows of a ledger in a database: verdicts, withdrawals, and the trail in which each is kept."""
 
 import contextlib
+import json
 from collections.abc import Sequence
 
 from batchcredit import host
@@ -8,7 +9,7 @@ from batchcredit.ledger.audit import FIRST, chained
 from batchcredit.ledger.base import Ledger, Problem, Verdict, refuse_closed
 from batchcredit.ledger.sql.database import Database, TakenError
 from batchcredit.ledger.sql.reader import SqlReader, quoted, transfer_id
-from batchcredit.transfer import MOVES, Event, State, states_allowing
+from batchcredit.transfer import MOVES, SPENT, Event, State, states_allowing
 
 _NOTHING_LEFT = """state = 'ready' AND finished_at IS NULL AND NOT EXISTS (SELECT 1 FROM transfer t
     WHERE t.batch = batch.id AND t.state IN ('pending', 'unsent', 'sending'))"""
@@ -25,6 +26,19 @@ _WRITE = """UPDATE transfer SET state = ?1, settled_by = ?2, reason = 'verdict',
         WHERE bl.batch = transfer.batch AND bl.profile = transfer.provider), lane) ELSE lane END
     WHERE id = ?5"""
 
+#: What is not final; a row that was in doubt may have been settled and sent since, so its quiet begins anew.
+#: A row whose reference another one holds stays as it is: nothing sends it.
+_RESTORE = f"""UPDATE transfer SET state = 'in_doubt', reason = 'ledger_accepted', ended_at = ?1,
+    settled_by = '', not_before = 0,
+    message = 'the ledger was restored from a copy, and this may have been sent after that was taken'
+    WHERE state = 'in_doubt' OR state IN ({quoted(states_allowing(Event.RESTORE))})
+    AND NOT EXISTS (SELECT 1 FROM transfer o WHERE o.reference = transfer.reference AND o.id <> transfer.id
+        AND (o.state IN ({quoted(SPENT)})
+            OR o.state IN ({quoted(states_allowing(Event.RESTORE))}) AND o.id < transfer.id))"""
+
+_RESTORED_BY_BATCH = f"""SELECT b.name, t.state, count(*) FROM transfer t JOIN batch b ON b.id = t.batch
+    WHERE t.state IN ({quoted(states_allowing(Event.RESTORE))}) GROUP BY b.id, t.state ORDER BY b.id"""
+
 _VERDICTS = {"credited": Event.CONFIRM, "not-credited": Event.DENY, "in-doubt": Event.RETRACT}
 
 
@@ -34,9 +48,6 @@ class _WithheldError(Exception):
 
 class SqlDecisions(SqlReader, Ledger):
     """Verdicts and withdrawals. Used by one thread at a time."""
-
-    #: The number under which this holder claims; 0 where there is one holder at a time.
-    _sender = 0
 
     def __init__(self, database: Database, url: str) -> None:
         super().__init__(database, url)
@@ -59,13 +70,17 @@ class SqlDecisions(SqlReader, Ledger):
     def _resolve_row(self, batch: int, verdict: Verdict, quiet_ms: int) -> str:
         """Write one verdict; "" or why not."""
         found = self._all(
-            """SELECT id, state, settled_by, coalesce(ended_at, sent_at, 0) FROM transfer
+            """SELECT id, state, settled_by, coalesce(ended_at, sent_at, 0), late_at FROM transfer
             WHERE batch = ? AND row = ?""",
             *(batch, verdict.row),
         )
         if not found:
             return f"there is no row {verdict.row}"
-        number, was, settled_by, ended_ms = found[0]
+        number, was, settled_by, ended_ms, late_ms = found[0]
+        if late_ms is not None and verdict.verdict != "credited":
+            return (
+                "the provider has confirmed an earlier attempt at it: the client has the credit at least once"
+            )
         quiet_until_ms = ended_ms + quiet_ms
         problem = _verdict_problem(State(was), settled_by, verdict.verdict, quiet_until_ms, self._now_ms())
         return problem or self._write_verdict(number, State(was), verdict, batch)
@@ -99,6 +114,26 @@ class SqlDecisions(SqlReader, Ledger):
                 self._note_row(number, "cancelled", State(was), "person", note, "")
             self._change(FINISH, self._now_ms(), batch)
         return len(found)
+
+    def _restore(self, note: str, known: str) -> int:
+        """Whatever is not final may have been sent since: in doubt from now on; how many have become so."""
+        open_rows: dict[str, dict[str, int]] = {}
+        for batch, state, rows in self._all(_RESTORED_BY_BATCH):
+            open_rows.setdefault(batch, {})[state] = rows
+        for batch, states in open_rows.items():
+            self._note("accepted", batch, None, "", "", "person", note, json.dumps({"in doubt": states}))
+        self._note("accepted", "", None, "", "", "person", note, known)
+        self._change(_RESTORE, self._now_ms())
+        self._change(FINISH_LATE, self._now_ms())
+        self._set_meta("accepted_at", str(self._now_ms()))
+        return sum(sum(states.values()) for states in open_rows.values())
+
+    def _set_meta(self, key: str, value: str) -> None:
+        self._change(
+            """INSERT INTO meta (key, value) VALUES (?, ?)
+            ON CONFLICT (key) DO UPDATE SET value = excluded.value""",
+            *(key, value),
+        )
 
     def _refuse_closed(self, batch: int) -> None:
         """What another ledger sends is no longer this one's to change."""

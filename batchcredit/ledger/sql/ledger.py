@@ -64,6 +64,9 @@ class SqlLedger(SqlDecisions):
     def _abandoned(self) -> list[int]:
         """Batches that nobody goes on loading."""
 
+    def _take_loading(self, batch: int) -> None:
+        """Say that this holder loads it, within the transaction that made it."""
+
     @abstractmethod
     def _end_sending(self) -> None:
         """What this holder has left sending is in doubt; within the transaction at hand."""
@@ -141,11 +144,12 @@ class SqlLedger(SqlDecisions):
             self._delete_loading()
             ((batch,),) = self._all(
                 """INSERT INTO batch (name, content, state, rows, source, results, totals, created_at,
-                repeats_allowed_at, stop_reason, loader) VALUES (?, ?, 'loading', 0, ?, ?, ?, ?, ?,
-                'interrupted', ?) RETURNING id""",
+                repeats_allowed_at, stop_reason) VALUES (?, ?, 'loading', 0, ?, ?, ?, ?, ?, 'interrupted')
+                RETURNING id""",
                 *(new.name, new.content, new.source, new.results, _totals(new.totals), self._now_ms()),
-                *(new.repeats_allowed_ms, self._sender),
+                new.repeats_allowed_ms,
             )
+            self._take_loading(batch)
             for profile, lane in new.lanes.items():
                 self._change(
                     "INSERT INTO batch_lane (batch, profile, lane) VALUES (?, ?, ?)", batch, profile, lane

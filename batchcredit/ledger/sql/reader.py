@@ -31,8 +31,8 @@ from batchcredit.transfer import SPENT, State
 
 
 def quoted(states: Iterable[State]) -> str:
-    """States as a list for SQL."""
-    return ", ".join(f"'{state.value}'" for state in states)
+    """States as a list for SQL; none of them is one that no state equals."""
+    return ", ".join(f"'{state.value}'" for state in states) or "NULL"
 
 
 _BATCH = """SELECT id, name, content, rows, source, results, totals, created_at, finished_at,
@@ -349,8 +349,8 @@ _DOUBTFUL = f"""SELECT t.lane, {_SENT_ROW} WHERE t.batch = ?
     AND t.state IN ({quoted((State.SENDING, State.IN_DOUBT))}) ORDER BY t.row"""
 
 #: A row that another ledger sent, and did not say when, may lie in any time.
-_IN_SPAN = """ AND (?2 IS NULL OR t.sent_at IS NULL OR t.sent_at >= ?2)
-    AND (?3 IS NULL OR t.sent_at IS NULL OR t.sent_at <= ?3)"""
+_IN_SPAN = """ AND (CAST(?2 AS BIGINT) IS NULL OR t.sent_at IS NULL OR t.sent_at >= CAST(?2 AS BIGINT))
+    AND (CAST(?3 AS BIGINT) IS NULL OR t.sent_at IS NULL OR t.sent_at <= CAST(?3 AS BIGINT))"""
 
 _SENT_SINCE = "AND batch IN (SELECT batch FROM run WHERE ended_at IS NULL OR ended_at >= ?2)"
 

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from batchcredit.ledger.base import Settle
+from batchcredit.ledger.base import NotClaimed, Settle
 from batchcredit.ledger.sql.reader import CREDITED_AT, quoted, same_as
 from batchcredit.transfer import MOVES, SPENT, Event, State, states_allowing
 
@@ -14,12 +14,20 @@ HOLDS_UP = f"""{same_as("t")} AND (o.state IN ('sending', 'in_doubt')
         AND {CREDITED_AT} > (SELECT repeats_allowed_at FROM batch WHERE id = ?1)))"""
 
 #: The guards stand in the statement that makes the intent: one statement per claim, and nothing in between.
-CLAIM = f"""UPDATE transfer AS t SET state = 'sending', attempts = attempts + 1, sent_at = ?4,
+_CLAIM = f"""UPDATE transfer AS t SET state = 'sending', attempts = attempts + 1, sent_at = ?4,
     ended_at = NULL, duration_ms = NULL, http_status = NULL, provider_code = '', message = '', reason = '',
-    units = NULL, balance_before = NULL, balance_after = NULL, settled_by = '', not_before = 0
+    units = NULL, balance_before = NULL, balance_after = NULL, settled_by = '', not_before = 0{{sets}}
     WHERE id = ?3 AND batch = ?1 AND state IN ({quoted(states_allowing(Event.CLAIM))})
     AND (SELECT closed_at FROM batch WHERE id = ?1) IS NULL
-    AND NOT EXISTS (SELECT 1 FROM transfer o JOIN batch b ON b.id = o.batch WHERE {HOLDS_UP})"""
+    AND NOT EXISTS (SELECT 1 FROM transfer o JOIN batch b ON b.id = o.batch WHERE {HOLDS_UP}){{and_so}}"""
+
+
+def claiming(sets: str = "", and_so: str = "") -> str:
+    """The statement of a claim, with what a database adds to it."""
+    return _CLAIM.format(sets=sets, and_so=and_so)
+
+
+CLAIM = claiming()
 
 HELD_UP_BY = f"""SELECT b.name, o.row, o.state FROM transfer t, transfer o JOIN batch b ON b.id = o.batch
     WHERE t.id = ?3 AND {HOLDS_UP} LIMIT 1"""
@@ -47,6 +55,17 @@ TO_DOUBT = """UPDATE transfer SET state = 'in_doubt', reason = 'interrupted', en
 
 REFERENCE_HOLDER = f"""SELECT b.name, t.row, t.state FROM transfer t JOIN batch b ON b.id = t.batch
     WHERE t.reference = ? AND t.state IN ({quoted(SPENT)})"""
+
+
+def held_up(name: str, row: int, state: str) -> NotClaimed:
+    """What HELD_UP_BY found, as an answer."""
+    word = "repeat" if state == State.CREDITED else "open_elsewhere"
+    return NotClaimed(word, f"the same transfer is row {row} of batch {name}, {state}")
+
+
+def reference_taken(name: str, row: int, state: str) -> NotClaimed:
+    """What REFERENCE_HOLDER found, as an answer."""
+    return NotClaimed("reference_taken", f"the reference stands for row {row} of batch {name}, {state}")
 
 
 def ending(settle: Settle, now_ms: int) -> tuple[object, ...]:

@@ -15,6 +15,7 @@ import apsw
 
 from batchcredit import host
 from batchcredit.errors import RefusedError, StorageError
+from batchcredit.ledger.sql.database import OlderTablesError
 from batchcredit.ledger.sqlite.copy import write_copy
 from batchcredit.ledger.sqlite.schema import is_foreign, migrations, needed, take, version_of
 
@@ -284,10 +285,6 @@ def _refuse_unmade(connection: apsw.Connection, path: Path) -> None:
 def _stop_at_older(connection: apsw.Connection) -> None:
     if version_of(connection) < len(migrations()):
         raise OlderTablesError
-
-
-class OlderTablesError(Exception):
-    """A ledger that an older batchcredit wrote has to be held once before it can be read."""
 
 
 def _check_ours(connection: apsw.Connection, path: Path) -> None:

@@ -66,6 +66,10 @@ class SqliteReader(SqlReader):
         with storage_errors(self._path):
             return version_of(self._connection)
 
+    def size_bytes(self) -> int:
+        with storage_errors(self._path):
+            return self._path.stat().st_size
+
     def faults(self) -> Iterator[str]:
         for (said,) in self._all(f"PRAGMA integrity_check({_FAULTS_MOST})"):
             if said != "ok":

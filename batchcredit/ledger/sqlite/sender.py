@@ -26,6 +26,8 @@ from batchcredit.ledger.sql.sending import (
     REFERENCE_HOLDER,
     SETTLE,
     ending,
+    held_up,
+    reference_taken,
 )
 from batchcredit.ledger.sqlite.database import SqliteDatabase
 from batchcredit.ledger.sqlite.reader import SqliteReader
@@ -102,21 +104,15 @@ class SqliteSender(SqliteReader, SqlLedger):
         found = self._all(HELD_UP_BY, *key)
         if not found:
             return None
-        name, row, state = found[0]
-        word = "repeat" if state == State.CREDITED else "open_elsewhere"
-        return NotClaimed(word, f"the same transfer is row {row} of batch {name}, {state}")
+        return held_up(*found[0])
 
     def _taken(self, claim: Claim, error: TakenError) -> NotClaimed:
         """Which of the two constraints on rows that are being sent spoke; any other is a defect."""
         if "transfer.reference" in str(error):
-            return NotClaimed("reference_taken", self._reference_holder(claim.transfer.reference))
+            return reference_taken(*self._all(REFERENCE_HOLDER, claim.transfer.reference)[0])
         if "transfer.account_key" in str(error):
             return NotClaimed("account_in_flight", "another transfer of this account is being sent")
         raise error
-
-    def _reference_holder(self, reference: str) -> str:
-        found = self._all(REFERENCE_HOLDER, reference)
-        return "the reference stands for row {1} of batch {0}, {2}".format(*found[0])
 
     def _settle(self, settle: Settle, now_ms: int) -> None:
         transfer, changed = settle.transfer, self._change(SETTLE, *ending(settle, now_ms))

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from batchcredit.errors import DefectError, RefusedError
-from batchcredit.ledger import registry
 from batchcredit.ledger.base import BatchRecord, Custody, Ledger, LedgerReader, SenderRecord
-from batchcredit.runner.batch import holding_known, ledger_url, refuse_unagreed
+from batchcredit.runner.batch import holding_known, refuse_unagreed
 from batchcredit.runner.options import SendOptions
 from batchcredit.runner.settling.records import reading
 from batchcredit.runner.settling.trail import broken
@@ -38,14 +37,13 @@ class LedgerView:
 
 def look(how: SendOptions, settings: Settings) -> LedgerView:
     """How the ledger stands, checked from end to end."""
-    url = ledger_url(how, settings)
     with reading(how, settings) as ledger:
         faults = [*ledger.faults(), *_unconserved(ledger), *broken(ledger)]
         return LedgerView(
-            url=url,
+            url=ledger.url,
             id=ledger.id,
             live=ledger.is_live(),
-            size_bytes=registry.sqlite_path(url).stat().st_size,
+            size_bytes=ledger.size_bytes(),
             version=ledger.version(),
             custody=ledger.custody(),
             batches=ledger.batches(),

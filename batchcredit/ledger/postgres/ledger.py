@@ -1,0 +1,99 @@
+"""The ledger in PostgreSQL: `synchronous_commit`, one session for each holder, many holders."""
+
+import json
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from batchcredit.errors import RefusedError
+from batchcredit.ledger.base import BatchRecord, EnrolChunk, NewBatch
+from batchcredit.ledger.postgres.database import PostgresDatabase
+from batchcredit.ledger.postgres.schema import (
+    HOME,
+    bring_up,
+    home_of,
+    migrations,
+    refuse_elsewhere,
+    refuse_forgetful,
+    refuse_newer,
+)
+from batchcredit.ledger.postgres.sender import PostgresSender
+from batchcredit.ledger.registry import silent
+from batchcredit.ledger.sql.database import TakenError
+
+#: How often somebody else's enrolment of the same batch is looked at.
+_LOOK_S = 0.5
+
+
+class PostgresLedger(PostgresSender):
+    """Used by one thread at a time."""
+
+    @classmethod
+    def hold(
+        cls,
+        database: PostgresDatabase,
+        command: str,
+        note: Callable[[str], None] = silent,
+        *,
+        retired: bool = False,
+    ) -> "PostgresLedger":
+        """Open for sending or deciding, beside others. What dead senders left `sending` becomes in doubt, and
+        what nobody goes on loading goes. One whose server was replaced by a copy is refused unless `retired`.
+        The ledger closes `database`, now if it is refused."""
+        try:
+            refuse_newer(database)
+            refuse_forgetful(database)
+            taken = bring_up(database)
+            if 0 < taken < len(migrations()):
+                note(
+                    f"this version of batchcredit needs new tables in {database.address.shown}; they are made"
+                )
+            if not retired:
+                refuse_elsewhere(database)
+            ledger = cls(database, command)
+            ledger._bury()
+        except BaseException:
+            database.close()
+            raise
+        return ledger
+
+    def enrol(self, new: NewBatch, chunks: Iterable[EnrolChunk]) -> BatchRecord:
+        """As promised; where somebody else enrols the very same meanwhile, theirs is waited for and taken."""
+        try:
+            return super().enrol(new, chunks)
+        except TakenError:
+            return self._joined(new)
+
+    def _joined(self, new: NewBatch) -> BatchRecord:
+        while not (found := [batch for batch in self.batches(new.name) if batch.name == new.name]):
+            with self._transaction():
+                self._delete_loading()
+            if not self._all("SELECT 1 FROM batch WHERE name = ?", new.name):
+                break
+            time.sleep(_LOOK_S)
+        if found and found[0].content == new.content:
+            return found[0]
+        raise RefusedError(
+            f"another run has just enrolled a batch {new.name}, or has given it up",
+            reason="enrolled_meanwhile",
+            cure="run the same command again",
+        )
+
+    def _delete(self, batch: int) -> None:
+        self._change("DELETE FROM sender WHERE batch = ?", batch)
+        super()._delete(batch)
+
+    def accept(self, note: str) -> int:
+        with self._transaction():
+            was = self._meta(HOME)
+            known = json.dumps({"from": was, "to": home_of(self._database)})
+            became = self._restore(note, known)
+            self._set_meta(HOME, home_of(self._database))
+        return became
+
+    def move_to(self, path: Path, note: str) -> None:
+        raise RefusedError(
+            f"the ledger {self.url} is moved with the tools of PostgreSQL",
+            reason="usage",
+            cure="pg_dump and pg_restore, with no sender running; then, there: batchcredit ledger accept",
+        )
