@@ -91,6 +91,9 @@ STATUSES = ("credited", "already_credited", "rejected", "in_doubt", "not_sent", 
 #: States in which the client may hold the money: limits count them, references are unique over them.
 SPENT = (State.SENDING, State.IN_DOUBT, State.CREDITED)
 
+#: From here a row moves only when a person wants it to.
+FINAL = (State.CREDITED, State.REJECTED, State.INVALID, State.ALREADY_CREDITED, State.CANCELLED)
+
 #: The columns of an input that make a transfer, the first three needed.
 INPUT_COLUMNS = ("provider", "account", "amount", "currency", "reference")
 

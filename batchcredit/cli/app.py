@@ -13,6 +13,7 @@ from batchcredit.cli.custody import audit, ledger
 from batchcredit.cli.flags import Common
 from batchcredit.cli.history import history
 from batchcredit.cli.providers import providers, sandbox
+from batchcredit.cli.prune import prune
 from batchcredit.cli.reconcile import reconcile
 from batchcredit.cli.senders import evict, senders
 from batchcredit.cli.session import console_of, error_as_json, put
@@ -39,6 +40,7 @@ app.command(audit)
 app.command(ledger)
 app.command(senders)
 app.command(evict)
+app.command(prune)
 app.command(providers)
 app.command(sandbox)
 app.command(bench)

@@ -187,7 +187,7 @@ def send_options(
         expect_totals=dict(_total(text) for text in guarding.expect_total),
         concurrency=guarding.concurrency,
         rate=rate_flag(guarding.rate),
-        wait_funds_s=_duration_flag("--wait-funds", sending.wait_funds),
+        wait_funds_s=duration_flag("--wait-funds", sending.wait_funds),
         ledger_url=_named_ledger(common),
         note=lambda text: _noted(common, text),
         again=named_again(common, sandbox=guarding.sandbox),
@@ -227,7 +227,7 @@ def rate_flag(text: str | None) -> "Rate | None":
     return _read("--rate", text, rate) if text else None
 
 
-def _duration_flag(name: str, text: str | None) -> int:
+def duration_flag(name: str, text: str | None) -> int:
     """What a flag says of a time, checked, in seconds."""
     from batchcredit.settings import duration_s
 

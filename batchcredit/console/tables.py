@@ -74,6 +74,9 @@ def batch(view: BatchView, zone: ZoneInfo) -> str:
     if summary.reasons:
         head.append("reasons  " + ", ".join(f"{number} {word}" for word, number in summary.reasons.items()))
     head.append(f"results  {known.results}")
+    if known.pruned_ms is not None:
+        head.append(f"archived {local_time(known.pruned_ms, zone)}: {known.archive}")
+        head.append(f"         SHA-256 {known.archive_sha256}")
     parts: list[Table | str] = ["\n".join(head)]
     if view.rows:
         titles = ("row", "status", "reason", "account", "amount", "currency", "sent", "message")
@@ -166,13 +169,23 @@ def history(view: HistoryView, zone: ZoneInfo) -> str:
         "by",
         "approval",
     )
-    if not view.rows:
-        return "nothing was found"
-    parts: list[Table | str] = [table(titles, (_past(row, zone) for row in view.rows))]
+    parts: list[Table | str] = ["nothing was found"]
+    if view.rows:
+        parts = [table(titles, (_past(row, zone) for row in view.rows))]
     more = view.found - len(view.rows)
     if more:
         parts += [f"... and {more} more: --limit N shows more of them, --out FILE.csv writes all"]
-    return text(*parts)
+    return text(*parts, *_elsewhere(view))
+
+
+def _elsewhere(view: HistoryView) -> list[str]:
+    """Where older transfers are that the ledger has no more."""
+    if not view.archived:
+        return []
+    files = (f"{batch.name}: {batch.archive}" for batch in view.archived[:SHOWN])
+    more = f"... and {len(view.archived) - SHOWN} more" if len(view.archived) > SHOWN else ""
+    head = f"transfers of {len(view.archived)} archived batches are not among them, but in their archives:"
+    return ["", head, *files, *([more] if more else [])]
 
 
 def _past(row: HistoryRow, zone: ZoneInfo) -> tuple[str, ...]:
@@ -186,7 +199,11 @@ def _past(row: HistoryRow, zone: ZoneInfo) -> tuple[str, ...]:
 
 def history_as_json(view: HistoryView) -> dict[str, object]:
     """The same, times in UTC."""
-    return {"transfers": [_past_as_json(row) for row in view.rows], "found": view.found}
+    return {
+        "transfers": [_past_as_json(row) for row in view.rows],
+        "found": view.found,
+        "archived": [{"batch": batch.name, "archive": batch.archive} for batch in view.archived],
+    }
 
 
 def _past_as_json(row: HistoryRow) -> dict[str, object]:

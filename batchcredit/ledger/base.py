@@ -41,7 +41,8 @@ class LaneRecord:
 @dataclass(frozen=True, slots=True)
 class BatchRecord:
     """One batch. `content` is the hash of its rows; `totals` the amount of all valid rows by currency.
-    A batch that is closed (`closed_ms`) is sent by another ledger, and never again by this one."""
+    A batch that is closed (`closed_ms`) is sent by another ledger, and never again by this one. The rows of
+    one that was pruned (`pruned_ms`) stand in the file `archive`."""
 
     id: int
     name: str
@@ -56,6 +57,9 @@ class BatchRecord:
     stop_reason: str
     closed_ms: int | None = None
     closed_why: str = ""
+    pruned_ms: int | None = None
+    archive: str = ""
+    archive_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -566,6 +570,10 @@ class LedgerReader(ABC):
         """The audit trail, oldest first: of the batch of this name, or all of it."""
 
     @abstractmethod
+    def archived_until(self, lane: int) -> int | None:
+        """When the last credit that only an archive knows went through a lane; None where there is none."""
+
+    @abstractmethod
     def history(self, query: HistoryQuery, limit: int | None = None) -> Iterator[HistoryRow]:
         """Transfers of all ready batches that fit, newest first."""
 
@@ -750,6 +758,21 @@ class Ledger(LedgerReader):
         """Write these verdicts, all of them or, where one of them may not be written, none."""
 
     @abstractmethod
+    def stays(self, batch: BatchRecord, before_ms: int) -> str:
+        """Why a batch can't be pruned: something of it is not final, or has changed since `before_ms`. ""
+        where it can."""
+
+    @abstractmethod
+    def prune(self, batch: int, before_ms: int, archive: str, sha256: str, note: str) -> None:
+        """Let the rows of a batch go that stand in the file `archive`, and say so in the audit trail. What
+        guards compare is kept: content, references, what clients got at most; and the totals. Killed at any
+        moment, `sweep` finishes it. Raises RefusedError (`not_prunable`) where it `stays`."""
+
+    @abstractmethod
+    def sweep(self) -> None:
+        """Finish what a kill has left of pruning."""
+
+    @abstractmethod
     def accept(self, note: str) -> int:
         """Take a copy into use that lags behind what was sent: rows that are not final are in doubt from
         now on; how many have become so."""
@@ -773,8 +796,20 @@ def no_sender(sender: int, url: str) -> RefusedError:
     )
 
 
+def refuse_pruned(batch: BatchRecord) -> None:
+    """Raise RefusedError (`pruned`) for a batch whose rows only an archive has."""
+    if batch.pruned_ms is not None:
+        raise RefusedError(
+            f"batch {batch.name} was archived at {host.iso(batch.pruned_ms)}: its rows are in "
+            f"{batch.archive}",
+            reason="pruned",
+            cure=f"open that file; its totals: batchcredit show {batch.name}",
+        )
+
+
 def refuse_closed(batch: BatchRecord) -> None:
-    """Raise RefusedError (`batch_closed`) for a batch that another ledger has taken over."""
+    """Raise RefusedError for a batch that another ledger has taken over (`batch_closed`), or a pruned one."""
+    refuse_pruned(batch)
     if batch.closed_ms is not None:
         raise RefusedError(
             f"batch {batch.name} was closed in this ledger at {host.iso(batch.closed_ms)}: "

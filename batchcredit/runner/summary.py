@@ -103,7 +103,8 @@ def summarise(
         if tally.state is not State.INVALID:
             by_status = amounts.setdefault(tally.currency, {})
             by_status[status] = by_status.get(status, Decimal(0)) + tally.amount
-    command = None if batch.closed_ms else _next(batch.name, counts, _held_up(reasons), again)
+    is_over = batch.closed_ms is not None or batch.pruned_ms is not None
+    command = None if is_over else _next(batch.name, counts, _held_up(reasons), again)
     return Summary(batch.name, batch.rows, counts, reasons, amounts, results, speed, command)
 
 

@@ -1,5 +1,6 @@
 """The way out: a batch's results as a file, and whose place that file is."""
 
+from batchcredit.writer.archive import Archive, write_archive
 from batchcredit.writer.client_list import CLIENT_COLUMNS, write_clients
 from batchcredit.writer.history import write_history
 from batchcredit.writer.in_doubt import IN_DOUBT_COLUMNS, Finding, write_in_doubt
@@ -28,6 +29,7 @@ __all__ = [
     "TO_FIX_COLUMNS",
     "TO_REVERSE_COLUMNS",
     "Advice",
+    "Archive",
     "Finding",
     "Vetted",
     "by_value",
@@ -44,6 +46,7 @@ __all__ = [
     "results_path",
     "seal",
     "unpack",
+    "write_archive",
     "write_clients",
     "write_history",
     "write_in_doubt",

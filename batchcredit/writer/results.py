@@ -35,9 +35,9 @@ def write_results(
     or is older than the ledger's restoration.
     Raises StorageError where the disk refuses, and DefectError where a row is missing or there twice.
     """
-    formats = {".csv": write_csv, ".csv.gz": write_csv_gz, ".parquet": _parquet, ".xlsx": write_xlsx}
+    formats = {".csv": write_csv, ".csv.gz": write_csv_gz, ".parquet": write_parquet, ".xlsx": write_xlsx}
     write = formats[ending(path)]
-    chunks = _Chunks(ledger, batch, progress or _silent)
+    chunks = Chunks(ledger, batch, progress or _silent)
 
     def may_replace(taken: Path) -> bool:
         ours = (vetted is not None and vetted.is_at(taken)) or is_of_batch(taken, batch, ledger)
@@ -50,10 +50,10 @@ def _silent(_: int) -> None:
     return None
 
 
-class _Chunks:
-    """The file's chunks, each with the same columns."""
+class Chunks:
+    """The results of a batch in chunks, each with the same columns; each walk asks the ledger anew."""
 
-    def __init__(self, ledger: LedgerReader, batch: BatchRecord, progress: Progress) -> None:
+    def __init__(self, ledger: LedgerReader, batch: BatchRecord, progress: Progress = _silent) -> None:
         self._ledger = ledger
         self._batch = batch
         self._progress = progress
@@ -76,7 +76,7 @@ class _Chunks:
         return cells.hstack(table.chunk(self._batch, rows))
 
 
-def _parquet(chunks: _Chunks, file: BinaryIO) -> None:
+def write_parquet(chunks: Chunks, file: BinaryIO) -> None:
     def source(*_: object) -> Iterator[pl.DataFrame]:
         yield from chunks
 

@@ -51,6 +51,9 @@ class LateAnswers(PostgresLease):
         """Settle an attempt whose row is no longer being sent by it."""
         with self._transaction():
             found = self._all(_FOUND, settle.transfer.id)
+            if not found:
+                self._note_archived(settle)
+                return
             word, settled_by, attempts, generation, ended_ms, reason = found[0]
             state, outcome = State(word), settle.outcome
             target = MOVES[State.SENDING, outcome.event]
@@ -78,6 +81,13 @@ class LateAnswers(PostgresLease):
             self._note_row(
                 settle.transfer.id, "verdict-wrong", state, "provider", _words(settle), _known(settle)
             )
+
+    def _note_archived(self, settle: Settle) -> None:
+        """The row has left the ledger meanwhile: who reads the trail compares this with the archive."""
+        self._note(
+            *("late-answer", self._name_of(settle.batch), settle.transfer.row, "", "", "provider"),
+            *(_words(settle), _known(settle)),
+        )
 
     def _note_contradiction(self, settle: Settle, state: State, settled_by: str) -> None:
         """A person said that it was credited, and the provider that it was not: in doubt again."""

@@ -76,6 +76,7 @@ _CLAIM_ROW = claiming(
         AND f.account_key = t.account_key)
     AND NOT EXISTS (SELECT 1 FROM transfer r WHERE r.reference = t.reference AND r.id <> t.id
         AND r.state IN ('sending', 'in_doubt', 'credited'))
+    AND NOT EXISTS (SELECT 1 FROM archived_reference a WHERE a.reference = t.reference)
     AND EXISTS (SELECT 1 FROM sender s WHERE s.id = ?5 AND s.ended_at IS NULL)
     AND current_setting('batchcredit.sender', true) = CAST(?5 AS TEXT)
     RETURNING attempts, generation, currency, amount""",

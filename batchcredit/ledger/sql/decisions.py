@@ -34,7 +34,9 @@ _RESTORE = f"""UPDATE transfer SET state = 'in_doubt', reason = 'ledger_accepted
     WHERE state = 'in_doubt' OR state IN ({quoted(states_allowing(Event.RESTORE))})
     AND NOT EXISTS (SELECT 1 FROM transfer o WHERE o.reference = transfer.reference AND o.id <> transfer.id
         AND (o.state IN ({quoted(SPENT)})
-            OR o.state IN ({quoted(states_allowing(Event.RESTORE))}) AND o.id < transfer.id))"""
+            OR o.state IN ({quoted(states_allowing(Event.RESTORE))}) AND o.id < transfer.id))
+    AND NOT EXISTS (SELECT 1 FROM archived_reference a WHERE a.reference = transfer.reference)
+    AND NOT EXISTS (SELECT 1 FROM batch b WHERE b.id = transfer.batch AND b.pruned_at IS NOT NULL)"""
 
 _RESTORED_BY_BATCH = f"""SELECT b.name, t.state, count(*) FROM transfer t JOIN batch b ON b.id = t.batch
     WHERE t.state IN ({quoted(states_allowing(Event.RESTORE))}) GROUP BY b.id, t.state ORDER BY b.id"""

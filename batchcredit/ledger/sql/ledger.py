@@ -21,7 +21,8 @@ from batchcredit.ledger.base import (
     NewBatch,
     OwnBalance,
 )
-from batchcredit.ledger.sql.decisions import FINISH, SqlDecisions
+from batchcredit.ledger.sql.decisions import FINISH
+from batchcredit.ledger.sql.pruning import SqlPruning
 from batchcredit.ledger.sql.reader import CREDITED_AT, quoted, same_as
 from batchcredit.transfer import CORRECTABLE, Event, State, shortest, states_allowing
 
@@ -44,10 +45,13 @@ _CHUNKS_MOST = 16
 
 _RECOGNISE = f"""UPDATE transfer SET state = 'already_credited', reason = ?2 WHERE batch = ?1
     AND state IN ({quoted(states_allowing(Event.RECOGNISE))})
-    AND EXISTS (SELECT 1 FROM transfer o WHERE {same_as("transfer")} AND o.state = 'credited' AND """
+    AND EXISTS (SELECT 1 FROM {{other}} o WHERE {same_as("transfer")} AND {{which}})"""
 
-_BY_REFERENCE = _RECOGNISE + "o.reference = transfer.reference) AND reference IS NOT NULL"
-_BY_CONTENT = _RECOGNISE + CREDITED_AT + " > ?3)"
+_SAME_REFERENCE = "o.reference = transfer.reference"
+_BY_REFERENCE = _RECOGNISE.format(other="transfer", which=f"o.state = 'credited' AND {_SAME_REFERENCE}")
+_BY_REFERENCE += " AND reference IS NOT NULL"
+_BY_ARCHIVE = _RECOGNISE.format(other="archived_reference", which=_SAME_REFERENCE)
+_BY_CONTENT = _RECOGNISE.format(other="transfer", which=f"o.state = 'credited' AND {CREDITED_AT} > ?3")
 
 _SAID = "provider, account, amount, currency, reference"
 
@@ -57,7 +61,7 @@ _SET_ASIDE = f"""UPDATE transfer SET state = 'unsent', reason = 'not_picked', me
     AND row NOT IN (SELECT row FROM picked)"""
 
 
-class SqlLedger(SqlDecisions):
+class SqlLedger(SqlPruning):
     """Lanes, batches and runs. Used by one thread at a time."""
 
     @abstractmethod
@@ -178,6 +182,8 @@ class SqlLedger(SqlDecisions):
 
     def _recognise(self, batch: int, skip_repeats_since_ms: int | None) -> None:
         self._change(_BY_REFERENCE, batch, "same_reference")
+        if self._all("SELECT 1 FROM archived_reference LIMIT 1"):
+            self._change(_BY_ARCHIVE, batch, "same_reference")
         if skip_repeats_since_ms is not None:
             self._change(_BY_CONTENT, batch, "repeat", skip_repeats_since_ms)
 
@@ -278,7 +284,10 @@ class SqlLedger(SqlDecisions):
     def _delete(self, batch: int) -> None:
         of_batch = "SELECT id FROM transfer WHERE batch = ?"
         self._change(f"DELETE FROM corrected WHERE transfer IN ({of_batch})", batch)
-        for table in ("cells", "run", "own_balance", "snapshot", "transfer", "batch_lane"):
+        for table in (
+            *("cells", "run", "own_balance", "snapshot", "transfer", "batch_lane"),
+            *("archived_tally", "archived_reference"),
+        ):
             self._change(f"DELETE FROM {table} WHERE batch = ?", batch)
         self._change("DELETE FROM batch WHERE id = ?", batch)
 

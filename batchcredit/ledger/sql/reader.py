@@ -36,7 +36,8 @@ def quoted(states: Iterable[State]) -> str:
 
 
 _BATCH = """SELECT id, name, content, rows, source, results, totals, created_at, finished_at,
-    repeats_allowed_at, stop_reason, closed_at, closed_why FROM batch WHERE state = 'ready'"""
+    repeats_allowed_at, stop_reason, closed_at, closed_why, pruned_at, archive, archive_sha256
+    FROM batch WHERE state = 'ready'"""
 
 _LANE = "SELECT id, kind, base_url, login, proven, last_sent_at, paused_until FROM lane"
 
@@ -70,6 +71,19 @@ _KNOWN = f"""SELECT t.row, t.provider, t.account, t.amount, t.currency, t.refere
 
 _RESTS_ON_DECISION = f"""{_KNOWN} AND t.row > ? AND t.settled_by IN ('person', 'balance', 'statement')
     ORDER BY t.row LIMIT 10000"""
+
+_SHARES = """SELECT provider, state, CASE state WHEN 'invalid' THEN '' ELSE currency END AS money, count(*),
+    decimal_sum(CASE state WHEN 'invalid' THEN '0' ELSE amount END) FROM transfer WHERE batch = ?
+    GROUP BY provider, state, money ORDER BY provider, money"""
+
+_ARCHIVED_SUMS = (
+    "currency, CAST(sum(rows) AS BIGINT), decimal_sum(amount) FROM archived_tally WHERE batch = ?"
+)
+
+_ARCHIVED_TALLIES = f"SELECT state, reason, {_ARCHIVED_SUMS} GROUP BY state, reason, currency"
+
+_ARCHIVED_SHARES = f"""SELECT provider, state, {_ARCHIVED_SUMS}
+    GROUP BY provider, state, currency ORDER BY provider, currency"""
 
 _ROWS = _KNOWN + " AND t.row BETWEEN ? AND ? ORDER BY t.row"
 
@@ -117,6 +131,11 @@ _MATCH_REFERENCE = f"""SELECT b.name, b.id, o.row, o.state, {CREDITED_AT}
     AND NOT (o.account_key = ?2 AND o.amount = ?3 AND o.currency = ?4
         AND (o.lane = ?1 OR o.provider = ?7))"""
 
+#: Of archived batches only references are compared: the rest of them is older than any window.
+_MATCH_ARCHIVED = """SELECT b.name, b.id, o.row, o.credited_at,
+    CASE WHEN o.account_key = ?2 AND o.amount = ?3 AND o.currency = ?4 AND (o.lane = ?1 OR o.provider = ?7)
+        THEN 1 ELSE 0 END
+    FROM archived_reference o JOIN batch b ON b.id = o.batch WHERE o.reference = ?5 AND o.batch <> ?6"""
 
 _OF_ACCOUNT = f"""SELECT amount FROM transfer WHERE lane = ? AND account_key = ? AND currency = ?
     AND sent_at >= ? AND state IN ({quoted(SPENT)})"""
@@ -125,11 +144,16 @@ _OF_ACCOUNT = f"""SELECT amount FROM transfer WHERE lane = ? AND account_key = ?
 #: are looked up without a call for each.
 _CREDITED = "FROM transfer WHERE lane = ?1 AND batch <> ?2 AND state = 'credited'"
 
-_LARGEST = f"""SELECT (SELECT max(CAST(amount AS DOUBLE PRECISION)) {_CREDITED} AND account_key = k.value
-    AND currency = ?4) FROM {{each}}"""
+_ARCHIVED_CLIENT = "FROM archived_client WHERE lane = ?1"
 
-_EVER = f"""SELECT k.value FROM {{each}}
-    WHERE EXISTS (SELECT 1 {_CREDITED} AND account_key = k.value)"""
+_LARGEST = f"""SELECT (SELECT max(CAST(amount AS DOUBLE PRECISION)) {_CREDITED} AND account_key = k.value
+    AND currency = ?4), (SELECT largest {_ARCHIVED_CLIENT} AND account_key = k.value AND currency = ?4)
+    FROM {{each}}"""
+
+_EVER = f"""SELECT k.value FROM {{each}} WHERE EXISTS (SELECT 1 {_CREDITED} AND account_key = k.value)
+    OR EXISTS (SELECT 1 {_ARCHIVED_CLIENT} AND account_key = k.value)"""
+
+_ANY_CREDITED = f"SELECT 1 {_CREDITED} UNION ALL SELECT 1 {_ARCHIVED_CLIENT} LIMIT 1"
 
 
 class SqlReader(LedgerReader):
@@ -170,7 +194,7 @@ class SqlReader(LedgerReader):
         return [BatchLane(row[0], _lane(row[3:]), row[1], row[2]) for row in found]
 
     def tallies(self, batch: int) -> list[Tally]:
-        found = self._all(_TALLIES, batch)
+        found = self._all(_ARCHIVED_TALLIES, batch) or self._all(_TALLIES, batch)
         return [Tally(State(row[0]), row[1], row[2], row[3], Decimal(row[4])) for row in found]
 
     def matches(self, rows: Iterable[RowKey], batch: int) -> Iterator[Match]:
@@ -187,6 +211,8 @@ class SqlReader(LedgerReader):
         if key.reference is not None:
             for name, other, row, state, ended in self._all(_MATCH_REFERENCE, *bindings):
                 yield Match(key, name, other, row, State(state), ended, False, True)
+            for name, other, row, ended, same_content in self._all(_MATCH_ARCHIVED, *bindings):
+                yield Match(key, name, other, row, State.CREDITED, ended, bool(same_content), True)
 
     def left(self, batch: int, *, rejected: bool) -> list[Left]:
         sql = f"""SELECT provider, currency, count(*), decimal_sum(amount) FROM transfer
@@ -258,6 +284,11 @@ class SqlReader(LedgerReader):
             last = found[-1][0]
             yield from map(AuditEntry._make, found)
 
+    def archived_until(self, lane: int) -> int | None:
+        sql = "SELECT max(sent_at) FROM archived_tally WHERE lane = ? AND state = 'credited'"
+        latest: int | None = self._database.one(sql, lane)[0]
+        return latest
+
     def history(self, query: HistoryQuery, limit: int | None = None) -> Iterator[HistoryRow]:
         where, bindings = _sought(query)
         most = _NO_LIMIT if limit is None else limit
@@ -277,12 +308,7 @@ class SqlReader(LedgerReader):
             yield found[0][0], found[0][1], found[0][2]
 
     def shares(self, batch: int) -> list[Share]:
-        found = self._all(
-            """SELECT provider, state, CASE state WHEN 'invalid' THEN '' ELSE currency END AS money, count(*),
-            decimal_sum(CASE state WHEN 'invalid' THEN '0' ELSE amount END) FROM transfer WHERE batch = ?
-            GROUP BY provider, state, money ORDER BY provider, money""",
-            batch,
-        )
+        found = self._all(_ARCHIVED_SHARES, batch) or self._all(_SHARES, batch)
         return [Share(row[0], State(row[1]), row[2], row[3], Decimal(row[4])) for row in found]
 
     def own_balances(self, batch: int) -> list[OwnBalance]:
@@ -317,7 +343,7 @@ class SqlReader(LedgerReader):
         return sum((Decimal(amount) for (amount,) in found), Decimal(0))
 
     def has_credited(self, lane: int, but: int) -> bool:
-        return bool(self._all(f"SELECT 1 {_CREDITED} LIMIT 1", lane, but))
+        return bool(self._all(_ANY_CREDITED, lane, but))
 
     def largest_credited(
         self, lane: int, currency: str, account_keys: Sequence[str], but: int
@@ -326,7 +352,7 @@ class SqlReader(LedgerReader):
             return []
         texts, sql = self._database.texts(account_keys), _LARGEST.format(each=self._database.each_text)
         found = self._all(sql, lane, but, texts, currency)
-        return [amount for (amount,) in found]
+        return [max((amount for amount in both if amount is not None), default=None) for both in found]
 
     def ever_credited(self, lane: int, account_keys: Sequence[str], but: int) -> set[str]:
         if not account_keys:

@@ -54,7 +54,9 @@ TO_DOUBT = """UPDATE transfer SET state = 'in_doubt', reason = 'interrupted', en
     message = 'the run ended before the answer was known' WHERE state = 'sending'"""
 
 REFERENCE_HOLDER = f"""SELECT b.name, t.row, t.state FROM transfer t JOIN batch b ON b.id = t.batch
-    WHERE t.reference = ? AND t.state IN ({quoted(SPENT)})"""
+    WHERE t.reference = ?1 AND t.state IN ({quoted(SPENT)})
+    UNION ALL SELECT b.name, o.row, 'credited' FROM archived_reference o JOIN batch b ON b.id = o.batch
+    WHERE o.reference = ?1"""
 
 
 def held_up(name: str, row: int, state: str) -> NotClaimed:

@@ -8,7 +8,15 @@ from typing import Any
 
 from batchcredit import host
 from batchcredit.errors import RefusedError
-from batchcredit.ledger.base import BatchRecord, EnrolChunk, EnrolRow, Ledger, LedgerReader, RowKey
+from batchcredit.ledger.base import (
+    BatchRecord,
+    EnrolChunk,
+    EnrolRow,
+    Ledger,
+    LedgerReader,
+    RowKey,
+    refuse_closed,
+)
 from batchcredit.reader import Chunk, Survey, Worksheet
 from batchcredit.runner.intake import correction
 from batchcredit.runner.options import InputOptions, SendOptions
@@ -49,6 +57,7 @@ def identify(
         return Target(name)
     if known.content == survey.content:
         return Target(name, _still_open(known, repeat_window_ms))
+    refuse_closed(known)
     return Target(name, known, tuple(correction.changes(ledger, known, worksheet, given.path)))
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from batchcredit.ledger.base import BatchRecord
+from batchcredit.ledger.base import BatchRecord, refuse_pruned
 from batchcredit.runner.batch import find_batch, holding_known, kept_results, refuse_unagreed
 from batchcredit.runner.options import SendOptions
 from batchcredit.runner.summary import Speed, Summary, summarise
@@ -20,6 +20,7 @@ def hand_over(
     """
     with holding_known(how, settings) as ledger:
         batch = find_batch(ledger, name)
+        refuse_pruned(batch)
         path = kept_results(batch, how)
         claim_path(path, Path(batch.source), batch.name, batch, ledger)
         if batch.closed_ms is None:

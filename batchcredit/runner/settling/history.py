@@ -6,7 +6,7 @@ from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from batchcredit.ledger.base import HistoryQuery, HistoryRow
+from batchcredit.ledger.base import BatchRecord, HistoryQuery, HistoryRow
 from batchcredit.providers import registry as providers
 from batchcredit.runner.options import SendOptions
 from batchcredit.runner.settling.records import reading
@@ -40,11 +40,13 @@ def _begin_ms(day: date | None, zone: ZoneInfo) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class HistoryView:
-    """The newest of what was found, how many there are in all, and the file that has them all, if any."""
+    """The newest of what was found, how many there are in all, and the file that has them all, if any. What
+    `archived` batches had is in their archives alone."""
 
     rows: Sequence[HistoryRow]
     found: int
     written: Path | None
+    archived: Sequence[BatchRecord]
 
 
 def history(
@@ -54,4 +56,5 @@ def history(
     query = sought.query(settings.timezone)
     with reading(how, settings) as ledger:
         written = write_history(ledger.history(query), out.absolute()) if out else None
-        return HistoryView(list(ledger.history(query, limit)), ledger.history_size(query), written)
+        archived = [batch for batch in ledger.batches() if batch.pruned_ms is not None]
+        return HistoryView(list(ledger.history(query, limit)), ledger.history_size(query), written, archived)

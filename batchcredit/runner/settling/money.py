@@ -149,7 +149,7 @@ def _account(
     currency = after.currency
     sent = _sum(one for one in moved if one.batch == batch.name and one.state is State.CREDITED)
     others = _sum(one for one in moved if one.batch != batch.name and one.state is State.CREDITED)
-    obstacle = _obstacle(before, after, moved)
+    obstacle = _obstacle(before, after, moved, ledger.archived_until(before.lane))
     if obstacle:
         return OwnAccount(profile, before, after, sent, others, None, Meaning(None, obstacle))
     difference = after.amount - (before.amount - sent - others)
@@ -167,8 +167,10 @@ def _sum(moved: Any) -> Decimal:
     return sum((one.amount for one in moved), Decimal(0))
 
 
-def _obstacle(before: OwnBalance, after: OwnBalance, moved: Sequence[Moved]) -> str:
+def _obstacle(before: OwnBalance, after: OwnBalance, moved: Sequence[Moved], archived_ms: int | None) -> str:
     """Why balances and amounts can't be compared, or ""."""
+    if archived_ms is not None and archived_ms >= before.at_ms:
+        return "what was sent since the balance before is archived, as far as its batches are"
     if not after.currency:
         return "the account counts in units of its own, which can not be compared with amounts of money"
     if before.currency != after.currency:

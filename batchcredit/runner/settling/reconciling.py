@@ -10,14 +10,14 @@ from pathlib import Path
 from batchcredit import host
 from batchcredit.engine.lane import Lane
 from batchcredit.errors import RefusedError
-from batchcredit.ledger.base import BatchRecord, LaneRecord, Ledger, LedgerReader, SentRow
+from batchcredit.ledger.base import BatchRecord, LaneRecord, Ledger, LedgerReader, SentRow, refuse_pruned
 from batchcredit.ledger.base import Verdict as Decision
 from batchcredit.providers import registry
 from batchcredit.providers.base import Provider, Refusal
 from batchcredit.reader import Worksheet, text_table
 from batchcredit.reconcile.balances import Account, weigh
 from batchcredit.reconcile.chain import Look
-from batchcredit.reconcile.finding import Certainty, Clock, Finding, Verdict, together
+from batchcredit.reconcile.finding import Certainty, Clock, Finding, Verdict, together, undecided
 from batchcredit.reconcile.statement import Period, Statement, compare
 from batchcredit.runner.attendant import Attendant
 from batchcredit.runner.batch import find_batch, holding_known, refuse_unagreed
@@ -35,9 +35,13 @@ from batchcredit.writer import Finding as Listed
 from batchcredit.writer import list_path, write_in_doubt
 
 #: Rows around the batch's time belong to the picture: their lines must not be taken for its rows'.
-_AROUND_MS = 86_400_000
+AROUND_MS = 86_400_000
 
 _SNAPSHOT = "the client's balance, read before a run"
+
+_ARCHIVED = "batches of about its time are archived, and without them evidence would be mistaken for its own"
+
+_NO_TIMES = "the statement has no times, and its lines may be those of batches that are archived"
 
 _DECISIONS = {Verdict.CREDITED: "credited", Verdict.NOT_CREDITED: "not-credited"}
 
@@ -86,6 +90,7 @@ async def reconcile(
     name = _batch_of(asked.batch)
     with holding_known(how, settings) if asked.apply else reading(how, settings) as ledger:
         batch = find_batch(ledger, name)
+        refuse_pruned(batch)
         evidence = _Evidence(
             ledger, batch, asked, Desk(settings, how, attendant, settings.profiles, live=True)
         )
@@ -160,6 +165,9 @@ class _Evidence:
     def _of_lane(
         self, lane: int, rows: Sequence[SentRow], looks: Mapping[str, Look], statement: Statement | None
     ) -> Iterator[Finding]:
+        if self._is_archived_about(lane):
+            yield from (undecided(row, _ARCHIVED) for row in rows)
+            return
         adapter = self.adapters.get(rows[0].provider)
         by_account: dict[str, list[SentRow]] = {}
         for row in rows:
@@ -178,19 +186,31 @@ class _Evidence:
         for finding in by_balance:
             yield together(finding, by_statement[finding.row.id])
 
+    def _is_archived_about(self, lane: int) -> bool:
+        """Whether rows of the time in question are missing in the ledger."""
+        archived_ms = self._ledger.archived_until(lane)
+        span = self._ledger.sent_span(self._batch.id, lane)
+        return archived_ms is not None and (span is None or span[0] - AROUND_MS <= archived_ms)
+
     def _weighed(
         self, lane: int, rows: Sequence[SentRow], look: Look | None, adapter: type[Provider] | None
     ) -> Iterator[Finding]:
         """What balances say of the rows of one client."""
         key, currency = rows[0].account_key, rows[0].currency
+        whole_ms = self._ledger.archived_until(lane) or 0  # since then, every row is there
         seen = [
             Look(known.at_ms, known.at_ms, known.amount, known.currency, _SNAPSHOT)
             for known in self._ledger.snapshots(lane, key)
+            if known.at_ms > whole_ms
         ]
         if look is not None:
             seen.append(look)
         account = Account(
-            list(self._ledger.sent_rows(lane, account_key=key)),
+            [
+                row
+                for row in self._ledger.sent_rows(lane, account_key=key)
+                if row.sent_ms is None or row.sent_ms > whole_ms
+            ],
             seen,
             counts_units=bool(adapter and adapter.counts_units),
             floats=bool(adapter and adapter.balances_kept_in not in ("", currency)),
@@ -200,6 +220,8 @@ class _Evidence:
     def _compared(
         self, lane: int, rows: Sequence[SentRow], statement: Statement, *, counts_units: bool
     ) -> dict[int, Finding]:
+        if not statement.has_times and self._ledger.archived_until(lane) is not None:
+            return {row.id: undecided(row, _NO_TIMES) for row in rows}
         first, last = self._ledger.sent_span(self._batch.id, lane) or (0, host.now_ms())
         period = Period(first, last, self._quiet_ms)
         keys = {row.account_key for row in rows}
@@ -209,7 +231,7 @@ class _Evidence:
 
     def _around(self, lane: int, period: Period, keys: set[str]) -> Iterator[SentRow]:
         """The rows of the batch's time, and all that the accounts in doubt ever got."""
-        since, until = period.first_ms - _AROUND_MS, period.last_ms + _AROUND_MS
+        since, until = period.first_ms - AROUND_MS, period.last_ms + AROUND_MS
         in_time = self._ledger.sent_rows(lane, since_ms=since, until_ms=until)
         for key, rows in groupby(in_time, lambda row: row.account_key):
             yield from self._ledger.sent_rows(lane, account_key=key) if key in keys else rows

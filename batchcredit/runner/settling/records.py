@@ -7,7 +7,7 @@ from pathlib import Path
 
 from batchcredit.errors import RefusedError
 from batchcredit.ledger import registry
-from batchcredit.ledger.base import BatchLane, BatchRecord, LedgerReader, ResultRow
+from batchcredit.ledger.base import BatchLane, BatchRecord, LedgerReader, ResultRow, refuse_pruned
 from batchcredit.runner.batch import find_batch, holding_known, kept_results, ledger_url, refuse_unagreed
 from batchcredit.runner.options import SendOptions
 from batchcredit.runner.outgoing.lists import to_reverse, to_reverse_path, with_to_fix
@@ -43,6 +43,7 @@ def results(name: str, how: SendOptions, settings: Settings) -> Summary:
     """Rebuild the results file of a batch from the ledger."""
     with reading(how, settings) as ledger:
         batch = find_batch(ledger, name)
+        refuse_pruned(batch)
         path = kept_results(batch, how)
         claim_path(path, Path(batch.source), batch.name, batch, ledger)
         written = write_results(ledger, batch, path)
@@ -101,6 +102,7 @@ def cancel(
     listed beside its results, or in `how.out`."""
     with holding_known(how, settings) as ledger:
         batch = find_batch(ledger, name)
+        refuse_pruned(batch)
         listed = to_reverse_path(batch, how)
         what = f"row {row}" if row else "all rows that are not sent or were rejected"
         if row is not None:

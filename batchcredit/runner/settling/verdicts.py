@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from batchcredit.errors import RefusedError
-from batchcredit.ledger.base import BatchRecord, Ledger, LedgerReader, ResultRow, Verdict
+from batchcredit.ledger.base import BatchRecord, Ledger, LedgerReader, ResultRow, Verdict, refuse_pruned
 from batchcredit.reader import FilledIn, filled_in
 from batchcredit.runner.batch import find_batch, holding_known, refuse_unagreed
 from batchcredit.runner.options import SendOptions
@@ -67,6 +67,7 @@ def resolve(
     """Write verdicts, all of them or none; how many rows. `confirm` shows the rows and asks."""
     with holding_known(how, settings) as ledger:
         batch = find_batch(ledger, said.batch)
+        refuse_pruned(batch)
         decided = _from_file(said, said.path, ledger, batch) if said.path else _by_number(said, ledger, batch)
         _refuse_unnamed(decided, said, how)
         _refuse_other_totals(totals(decided), how.expect_totals)
