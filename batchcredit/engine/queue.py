@@ -118,7 +118,7 @@ class LaneQueue:
     def done(self, job: Job) -> None:
         """The row has ended; its account is free for the row behind it."""
         if job.held:
-            self.budget.give_back()
+            self._give_back()
         self._got |= not job.taken
         self._rows.discard(job.transfer.row)
         behind = self._accounts[job.transfer.account_key]
@@ -136,10 +136,15 @@ class LaneQueue:
         """The row will be tried again; its account waits with it. One that was held meanwhile lets another
         begin in its place."""
         if job.held:
-            self.budget.give_back()
+            self._give_back()
             job.held = job.begun = False
         heapq.heappush(self._later, (not_before, next(self._order), job))
         self._change.tell()
+
+    def _give_back(self) -> None:
+        self.budget.give_back()
+        if self.dice is not None:
+            self._spent = False  # another pass finds a row that may go instead
 
     def _begin(self) -> Job | None:
         while self._ready:
@@ -168,7 +173,7 @@ class LaneQueue:
     def _look_anew(self) -> None:
         """What was fetched of the others' rows has grown old: its senders have gone on."""
         self._drop_waiting()
-        self._last_row, self._fetched_all = 0, self._spent
+        self._begin_anew()
         self._change.tell()
 
     def _wake_later(self) -> None:
@@ -192,11 +197,14 @@ class LaneQueue:
         """Begin at the first row again, where others send through this lane; False when nothing is left."""
         if self.dice is None or self._spent or not (self._own or self._found):
             return False
+        self._own = self._found
+        self._begin_anew()
+        return True
+
+    def _begin_anew(self) -> None:
         if self._found and not self._got:
             self._next_pass_at = now() + PASS_WAIT_S
-        self._own = self._found
         self._last_row, self._fetched_all, self._found, self._got = 0, False, False, False
-        return True
 
     def _wants_more(self) -> bool:
         return not self._fetched_all and len(self._rows) < PAGE_ROWS * WINDOW_PAGES

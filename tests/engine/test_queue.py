@@ -214,3 +214,226 @@ def test_an_error_of_the_ledger_reaches_the_sender() -> None:
 
     with pytest.raises(OSError, match="no disk"):
         run_leaping(ask())
+
+
+@dataclass
+class Lane:
+    """One lane that several senders empty: what is left of it, and what was sent."""
+
+    rows: Sequence[Row]
+    dice: random.Random
+    left: set[int] = field(init=False)
+    in_flight: dict[int, int] = field(default_factory=dict)  # account -> row
+    sent: list[int] = field(default_factory=list)
+    refused: list[int] = field(default_factory=list)
+    living: list[int] = field(default_factory=list)
+    fetches: int = 0
+
+    def __post_init__(self) -> None:
+        self.left = set(range(1, len(self.rows) + 1))
+        self.retries = {number: row.retries for number, row in enumerate(self.rows, 1)}
+
+    def queue(self, sender: int, budget: Budget) -> LaneQueue:
+        self.living.append(sender)
+
+        async def fetch(after_row: int, limit: int, own: bool) -> list[tuple[Transfer, float]]:
+            self.fetches += 1
+            mine = self.living.index(sender)
+            found = [
+                number
+                for number in sorted(self.left)
+                if number > after_row
+                and not (own and self.rows[number - 1].account % len(self.living) != mine)
+            ]
+            await anyio.sleep(self.dice.choice([0, 0.001]))  # what is read grows old on its way
+            return [(_transfer(number, self.rows[number - 1]), 0.0) for number in found[:limit]]
+
+        return LaneQueue(fetch, budget, random.Random(sender))
+
+    async def sender(self, queue: LaneQueue) -> None:
+        while job := await queue.next():
+            await anyio.sleep(self.dice.choice([0, 0.01]))
+            await self._attempt(queue, job, job.transfer.row)
+
+    async def _attempt(self, queue: LaneQueue, job: Job, number: int) -> None:
+        account = self.rows[number - 1].account
+        job.held = job.taken = number not in self.left
+        if job.taken:
+            self.refused.append(number)
+            queue.done(job)
+        elif account in self.in_flight:
+            job.held = True
+            queue.again(job, anyio.current_time() + 0.5)
+        else:
+            self.left.discard(number)
+            self.in_flight[account] = number
+            await anyio.sleep(self.dice.choice([0.01, 0.3]))
+            del self.in_flight[account]
+            self._answer(queue, job, number)
+
+    def _answer(self, queue: LaneQueue, job: Job, number: int) -> None:
+        if self.retries[number] and not queue._closed:
+            self.retries[number] -= 1
+            self.left.add(number)
+            queue.again(job, anyio.current_time() + 0.3)
+        else:
+            self.sent.append(number)
+            queue.done(job)
+
+
+SHARES = st.lists(st.tuples(st.integers(1, 4), st.floats(0, 3), st.none() | st.floats(0, 3)), max_size=4)
+
+
+@settings(deadline=None, max_examples=150)
+@given(ROWS, SHARES, st.integers(0, 1000))
+def test_several_senders_leave_nothing(
+    rows: list[Row], others: list[tuple[int, float, float | None]], seed: int
+) -> None:
+    """Senders come at any moment, and some of them stop: one that stays is enough for every row to be sent,
+    each once, and everybody comes to an end. (What a sender gives back when it stops may be too late.)"""
+
+    async def all_of_them() -> Lane:
+        lane = Lane(rows, random.Random(seed))
+
+        async def come(number: int, width: int, after_s: float, stops_s: float | None) -> None:
+            await anyio.sleep(after_s)
+            queue = lane.queue(number, Budget())
+            async with anyio.create_task_group() as tasks:
+                for _ in range(width):
+                    tasks.start_soon(lane.sender, queue)
+                if stops_s is not None:
+                    await anyio.sleep(stops_s)
+                    queue.close()
+            lane.living.remove(number)
+
+        async with anyio.create_task_group() as tasks:
+            for number, (width, after_s, stops_s) in enumerate(others):
+                tasks.start_soon(come, number, width, after_s, stops_s)
+            tasks.start_soon(come, len(others), 2, 3.0, None)
+        return lane
+
+    lane = run_leaping(all_of_them())
+    assert sorted(lane.sent) == list(range(1, len(rows) + 1))
+    assert lane.fetches <= 40 * (len(rows) + 1)
+
+
+@settings(deadline=None, max_examples=80)
+@given(ROWS, st.lists(st.integers(1, 12), min_size=1, max_size=4), st.integers(0, 1000))
+def test_each_sender_keeps_its_budget(rows: list[Row], most: list[int], seed: int) -> None:
+    """What another one took, or has in flight, counts against nobody's budget but the taker's."""
+
+    async def all_of_them() -> tuple[Lane, list[Budget]]:
+        lane, budgets = Lane(rows, random.Random(seed)), [Budget(rows) for rows in most]
+        queues = [lane.queue(number, budget) for number, budget in enumerate(budgets)]
+        await asyncio.gather(*(lane.sender(queue) for queue in queues))  # each one row at a time
+        return lane, budgets
+
+    lane, budgets = run_leaping(all_of_them())
+    assert len(lane.sent) == sum(most) - sum(budget.most for budget in budgets)
+    assert len(lane.sent) == min(sum(most), len(rows))
+
+
+def test_what_another_is_about_to_send_is_left_to_it() -> None:
+    """Two senders whose shares are uneven waste few attempts on each other's rows."""
+    rows = [Row(2 * number) for number in range(300)]  # all of them the first one's
+
+    async def both() -> Lane:
+        lane = Lane(rows, random.Random(1))
+        queues = [lane.queue(number, Budget()) for number in range(2)]
+        await asyncio.gather(*(lane.sender(queue) for queue in queues))
+        return lane
+
+    lane = run_leaping(both())
+    assert len(lane.sent) == len(rows)
+    assert len(lane.refused) <= len(rows) / 10
+
+
+def test_a_busy_row_takes_nobodys_place() -> None:
+    """The only row that may go is not the one whose client is busy elsewhere for half a minute."""
+
+    async def sent() -> list[int]:
+        rows = [Row(1), Row(2)]
+        lane = Lane(rows, random.Random(1), in_flight={1: 99})
+        queue = lane.queue(0, Budget(1))
+        async with asyncio.timeout(20), anyio.create_task_group() as tasks:
+            tasks.start_soon(lane.sender, queue)
+            await anyio.sleep(2)
+            queue.close()
+        return lane.sent
+
+    assert run_leaping(sent()) == [2]
+
+
+def test_a_row_is_handed_out_once_at_a_time() -> None:
+    """Rows that wait for their next try are not fetched once more when the others' rows have grown old."""
+
+    async def handed() -> Counter[int]:
+        found, seen = [_transfer(number, Row(number)) for number in range(1, 4)], Counter[int]()
+
+        async def fetch(after_row: int, limit: int, own: bool) -> list[tuple[Transfer, float]]:
+            return [] if own else [(one, 0.0) for one in found if one.row > after_row]
+
+        queue = LaneQueue(fetch, Budget(), random.Random(1))
+        while job := await queue.next():
+            seen[job.transfer.row] += 1
+            job.held = job.taken = seen.total() == 2
+            if seen.total() == 1:
+                queue.again(job, anyio.current_time() + 5)
+            else:
+                found.remove(job.transfer)
+                queue.done(job)
+        return seen
+
+    assert sorted(run_leaping(handed()).values()) == [1, 1, 2]
+
+
+def test_a_pass_for_nothing_is_not_made_again_at_once() -> None:
+    """A ledger that offers a row, and says at each claim that another has it, is not asked all the time."""
+
+    async def fetches() -> int:
+        asked = 0
+
+        async def fetch(after_row: int, limit: int, own: bool) -> list[tuple[Transfer, float]]:
+            nonlocal asked
+            asked += 1
+            assert asked < 1_000
+            return [] if own else [(_transfer(1, Row(1)), 0.0)]
+
+        async def work(queue: LaneQueue) -> None:
+            while job := await queue.next():
+                job.held = job.taken = True
+                queue.done(job)
+
+        queue = LaneQueue(fetch, Budget(), random.Random(1))
+        async with anyio.create_task_group() as tasks:
+            for _ in range(4):
+                tasks.start_soon(work, queue)
+            await anyio.sleep(10)
+            queue.close()
+        return asked
+
+    assert run_leaping(fetches()) <= 10 / queue_module.PASS_WAIT_S * 3
+
+
+def test_a_place_that_comes_back_is_used() -> None:
+    """Where another sender took the one row of the budget, while it waited for its next try, the next one
+    goes."""
+
+    async def handed() -> list[int]:
+        found, seen = {number: _transfer(number, Row(number)) for number in (1, 2)}, []
+
+        async def fetch(after_row: int, limit: int, own: bool) -> list[tuple[Transfer, float]]:
+            return [(one, 0.0) for row, one in found.items() if row > after_row]
+
+        queue = LaneQueue(fetch, Budget(1), random.Random(1))
+        while job := await queue.next():
+            seen.append(job.transfer.row)
+            if len(seen) == 1:
+                queue.again(job, anyio.current_time() + 1)
+            else:
+                job.held = job.taken = len(seen) == 2
+                del found[job.transfer.row]
+                queue.done(job)
+        return seen
+
+    assert run_leaping(handed()) == [1, 1, 2]
