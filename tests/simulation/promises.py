@@ -1,5 +1,6 @@
 """The promises, checked against what the providers received and executed."""
 
+import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,6 +22,9 @@ REACTION_S = 0.05
 #: The program's own bound is 2 s.
 INTENT_MOST_S = 2.1
 
+#: What one sender learned has reached the others within this time.
+LEARN_S = 0.75
+
 _NUMBERS = re.compile(r"\d+(?:\.\d+)?")
 
 Results = Sequence[Mapping[str, str]]
@@ -41,6 +45,8 @@ class Given:
     troubled: frozenset[int]  # machines that ended badly
     intents: Mapping[tuple[str, str, str], float]  # of each transfer's last attempt, by the machine's clock
     side_by_side: Sequence[object]
+    begun: Sequence[float] = ()  # when several processes began to send
+    disturbed: frozenset[int] = frozenset()  # those of them that were stopped, killed or cut off
 
     @property
     def arrivals(self) -> "Iterable[tuple[str, str, str]]":
@@ -157,12 +163,22 @@ def _balances_are_theirs(given: Given) -> None:
 
 
 def _never_against_a_refusal(given: Given) -> None:
-    """After an answer that halts or pauses its lane no request leaves any more."""
+    """After an answer that halts or pauses its lane no request leaves any more, from no process."""
     for refused in given.providers.refused:
         for one in given.providers.arrived:
             same = (one.machine, one.key[0]) == (refused.machine, refused.kind)
-            if same and refused.at + REACTION_S < one.written_at < refused.until - REACTION_S:
+            if not same or given.disturbed & {one.process, refused.process}:
+                continue
+            reaction_s = REACTION_S if one.process == refused.process else LEARN_S
+            if refused.at + reaction_s < one.written_at < refused.until - REACTION_S:
+                if refused.until == math.inf and _begins_anew(given, refused.at, one.written_at):
+                    continue
                 raise PromiseError(f"sent all the same {one.written_at - refused.at:.3f} s later: {one}")
+
+
+def _begins_anew(given: Given, since: float, until: float) -> bool:
+    """Whether somebody typed the command again meanwhile: then a lane that halted is tried once more."""
+    return any(since - LEARN_S < at < until for at in given.begun)
 
 
 def _never_old(given: Given) -> None:

@@ -164,10 +164,10 @@ def drawn(seed: int) -> Scenario:
 def _files(dice: Random, kinds: Sequence[str]) -> Iterator[tuple[Row, ...]]:
     """One or two files; the second one shares some rows and references with the first."""
     accounts = dice.choice((1, 3, 20))
-    first = tuple(_rows(dice, kinds, 0, accounts))
+    first = tuple(rows(dice, kinds, 0, accounts))
     yield first
     if dice.random() < 0.4:
-        second = list(_rows(dice, kinds, 100, accounts))
+        second = list(rows(dice, kinds, 100, accounts))
         if dice.random() < 0.5:
             second += [row for row in first if dice.random() < 0.2]
         if dice.random() < 0.5:
@@ -190,7 +190,7 @@ def _references_once(rows: Sequence[Row]) -> Iterator[Row]:
         seen.add(row.reference)
 
 
-def _rows(dice: Random, kinds: Sequence[str], first: int, accounts: int) -> Iterator[Row]:
+def rows(dice: Random, kinds: Sequence[str], first: int, accounts: int) -> Iterator[Row]:
     refused = 0.1 if dice.random() < 0.3 else 0.0
     for number in range(first, first + dice.choice((1, 2, 5, 12, 25))):
         kind = dice.choice(kinds)

@@ -15,7 +15,7 @@ from http import HTTPStatus
 from typing import Any
 
 import httptools
-from simulated_world import SimulatedLoop, World
+from simulated_world import PROCESS, SimulatedLoop, World
 
 from batchcredit.sandbox import clicksend
 from batchcredit.sandbox.answers import Answer, Cut
@@ -67,6 +67,7 @@ class Arrived:
     key: Key
     written_at: float
     written_boot_s: float
+    process: int = 0
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ class Refused:
     machine: int
     kind: str
     until: float
+    process: int = 0
 
 
 #: Faults after which nothing more may come to ClickSend from the same run.
@@ -138,11 +140,12 @@ class Providers:
         link = next(link for link in reversed(self.links) if link.ours is sock)
         return link.connected(loop, factory())
 
-    def lose_all(self) -> None:
-        """The machine of the program is gone, and its end of every connection with it."""
-        for link in self.links:
+    def lose_all(self, process: int | None = None) -> None:
+        """The machine of the program is gone, or one process of it, and its end of every connection."""
+        gone = [link for link in self.links if process in (None, link.process)]
+        for link in gone:
             link.vanish()
-        self.links.clear()
+        self.links = [link for link in self.links if link not in gone]
 
     def arrive(self, link: "Link", request: HeardRequest) -> None:
         """A whole request is here; from now on its client's connection matters only for the answer."""
@@ -154,7 +157,8 @@ class Providers:
         case = self._transfers.arrive(dialect, request.headers, request.body, world.now)
         order = case.order
         key = order.provider, order.account, order.amount
-        self.arrived.append(Arrived(world.now, world.machine, key, link.written_at, link.written_boot_s))
+        written = link.written_at, link.written_boot_s
+        self.arrived.append(Arrived(world.now, world.machine, key, *written, link.process))
         world.tell(f"arrives {order.login} {order.key} {order.amount} {case.fault or ''}")
         wait_s = self._transfers.wait_before_s(case) + world.span(0.0, 0.02, "work", order.login, order.key)
         world.at(world.now + wait_s, lambda: self._execute(link, case))
@@ -224,6 +228,7 @@ class Link(asyncio.Transport):
         self._providers = providers
         self._world = providers.world
         self._machine = providers.world.machine
+        self.process = PROCESS.get()
         self._reader = _RequestReader()
         self._protocol: Any = None
         self._loop: Any = None
@@ -329,10 +334,13 @@ class Link(asyncio.Transport):
         if case.fault is None:
             providers.heard[order.provider, order.account, order.amount] = self._machine
         elif case.fault in _HALTING:
-            providers.refused.append(Refused(world.now, self._machine, order.provider, math.inf))
+            self._forbidden(order.provider, math.inf)
         elif case.fault is Fault.STATUS_429:
-            until = world.now + RETRY_AFTER_S
-            providers.refused.append(Refused(world.now, self._machine, order.provider, until))
+            self._forbidden(order.provider, world.now + RETRY_AFTER_S)
+
+    def _forbidden(self, kind: str, until: float) -> None:
+        refused = Refused(self._world.now, self._machine, kind, until, self.process)
+        self._providers.refused.append(refused)
 
     def _say(self, data: bytes, end: str) -> None:
         world = self._world

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,7 +30,7 @@ from promises import Given, PromiseError, check
 from scenario import CURRENCY, Disaster, Row, Scenario, Start, Strike
 from simulated_disk import SimulatedDisk, mounted
 from simulated_network import RETRY_AFTER_S, Providers, Weather
-from simulated_world import CrashError, SimulatedLoop, World
+from simulated_world import PROCESS, CrashError, SimulatedLoop, World
 
 from batchcredit import host
 from batchcredit.engine.delivery import Delivery
@@ -89,9 +90,11 @@ class Story:
 
     scenario: Scenario
     ended: list[Ended] = field(default_factory=list)
-    struck: list[Disaster] = field(default_factory=list)
+    struck: list[StrEnum] = field(default_factory=list)
     executed: int = 0
     doubts: int = 0
+    sent_together: int = 0  # by the senders of a crew, before what they left was sent
+    late: int = 0  # answers that came when their rows were in doubt already
     seconds: float = 0.0
     broken: str = ""
     digest: str = ""
@@ -107,14 +110,16 @@ class Machine:
     folder: Path
     story: Story
     number: int = 0
-    stop: list[Any] = field(default_factory=list)  # whoever hears a stop signal
+    stop: list[tuple[int, Any]] = field(default_factory=list)  # which process, and who hears a stop signal
     others: "list[asyncio.Task[Any]]" = field(default_factory=list)
     kept: dict[str, bytes] | None = None  # the person's folder as a crash left it
     file: int = 0  # the one that is being started
     troubled: set[int] = field(default_factory=set)  # starts that were broken off, or whose disk failed
     intents: dict[tuple[str, str, str], float] = field(default_factory=dict)
     side_by_side: list[object] = field(default_factory=list)
-    under_way: set[tuple[int, str]] = field(default_factory=set)
+    under_way: dict[tuple[int, str], int] = field(default_factory=dict)  # client -> process
+    begun: list[float] = field(default_factory=list)
+    disturbed: set[int] = field(default_factory=set)
     surveys: dict[int, tuple[Worksheet, Survey]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -254,13 +259,13 @@ class Machine:
         """Watches a request for one client from before its first byte to its end."""
         kind, client = attempt.lane.record.identity.kind, (attempt.lane.record.id, transfer.account_key)
         self.intents[kind, transfer.account, transfer.amount] = intent_boot_s
-        if client in self.under_way:
+        if self.under_way.get(client, -1) not in {-1, *self.disturbed}:
             self.side_by_side.append(transfer)
-        self.under_way.add(client)
+        self.under_way[client] = PROCESS.get()
         try:
             yield
         finally:
-            self.under_way.discard(client)
+            self.under_way.pop(client, None)
 
     # disasters
 
@@ -310,7 +315,7 @@ class Machine:
 
     def _signal(self, loop: SimulatedLoop) -> None:
         if self.stop:
-            loop.call_soon(self.stop[-1])
+            loop.call_soon(self.stop[-1][1])
         else:  # nobody listens yet: it interrupts whatever goes on
             for task in asyncio.all_tasks(loop):
                 task.cancel()
@@ -395,6 +400,8 @@ class Machine:
             frozenset(self.troubled),
             self.intents,
             self.side_by_side,
+            self.begun,
+            frozenset(self.disturbed),
         )
         check(given, settled=settled)
 
@@ -481,10 +488,9 @@ def simulated(machine: Machine) -> Iterator[None]:
 
     @contextmanager
     def on_stop_signals(call: Any) -> Iterator[None]:
-        machine.stop.append(call)
+        machine.stop.append((PROCESS.get(), call))
         yield
-        if call in machine.stop:
-            machine.stop.remove(call)
+        machine.stop[:] = [one for one in machine.stop if one[1] is not call]
 
     world, providers = machine.world, machine.providers
     dice = SimpleNamespace(SystemRandom=lambda: random.Random(machine.scenario.seed), Random=random.Random)
@@ -559,6 +565,11 @@ def _live_through(machine: Machine) -> None:
         if defects := [ended for ended in machine.story.ended if ended.code == 70]:
             raise PromiseError(f"a defect: {defects}")
         machine.world.pass_until(machine.world.now + machine.world.span(0.0, 30.0, "between"))
+    live_on(machine)
+
+
+def live_on(machine: Machine) -> None:
+    """Whatever happened, everything ends in good weather, and the promises hold."""
     machine.good_weather()
     machine.run_to_the_end()
     machine.check(settled=False)

@@ -11,6 +11,7 @@ import itertools
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor
+from contextvars import Context, ContextVar, copy_context
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, TypeVar
@@ -18,6 +19,9 @@ from typing import Any, TypeVar
 from batchcredit.sandbox.faults import share
 
 T = TypeVar("T")
+
+#: Which of several processes of one machine the code at hand belongs to.
+PROCESS: ContextVar[int] = ContextVar("process", default=0)
 
 #: What one round of the loop takes: without it a wait that is too short to be a number would not end.
 TICK_S = 1e-6
@@ -191,3 +195,53 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         """Over a socket that the simulated network has dialled."""
         assert self.connect is not None
         return self.connect(self, factory, sock)
+
+
+@dataclass
+class Processes:
+    """Those that are stopped (SIGSTOP): what they would do is done once they go on."""
+
+    world: World
+    stopped: dict[int, list[Callable[[], object]]] = field(default_factory=dict)
+
+    def stop(self, process: int) -> None:
+        self.stopped.setdefault(process, [])
+
+    def go_on(self, process: int) -> None:
+        for call in self.stopped.pop(process, []):
+            self.world.at(self.world.now, call, machine=True)
+
+
+class SharedLoop(SimulatedLoop):
+    """One loop in which several processes run, each with a thread for its ledger, until they are stopped."""
+
+    def __init__(self, world: World, processes: Processes) -> None:
+        super().__init__(world)
+        self._processes = processes
+        self._free_at: dict[int, float] = {}
+
+    def call_soon(self, callback: Any, *args: Any, context: Context | None = None) -> asyncio.Handle:
+        context = context or copy_context()
+        stopped = self._processes.stopped.get(context.get(PROCESS, 0))
+        if stopped is None:
+            return super().call_soon(callback, *args, context=context)
+        stopped.append(lambda: self.call_soon(callback, *args, context=context))
+        return asyncio.Handle(callback, args, self, context)
+
+    def run_in_executor(  # type: ignore[override]
+        self, executor: Executor | None, func: Callable[..., T], *args: Any
+    ) -> "asyncio.Future[T]":
+        done: asyncio.Future[T] = self.create_future()
+        process = PROCESS.get()
+        took_s = self.world.span(0.0002, 0.004, "thread")
+        self._free_at[process] = max(self._free_at.get(process, 0.0), self.world.now) + took_s
+
+        def work() -> None:
+            stopped = self._processes.stopped.get(process)
+            if stopped is None:
+                self._work(func, args, done)
+            else:
+                stopped.append(work)
+
+        self.world.at(self._free_at[process], work, machine=True)
+        return done

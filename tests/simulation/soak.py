@@ -4,20 +4,27 @@ python tests/simulation/soak.py --seeds 100000        until one of them breaks a
 python tests/simulation/soak.py --seed 4711           one, with its history
 python tests/simulation/soak.py --seed 4711 --shrink  the smallest scenario that still breaks a promise
 ... --without "lanes halt"                            the program without one of its safeguards
+... --senders                                         several senders of one batch that share a ledger
 """
 
 import argparse
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
+from enum import StrEnum
+from functools import partial
 from pprint import pformat
+from typing import TypeVar
 
 from removals import REMOVALS, without
-from scenario import Disaster, Scenario, drawn
+from scenario import Scenario, drawn
 from simulated_run import Story, tell
+from simulated_senders import Crew, crew, tell_of
+
+Told = TypeVar("Told", Scenario, Crew)
 
 #: So many seeds go to a process at a time.
 PORTION = 50
@@ -28,19 +35,21 @@ SHOWN = 5
 TICK_S = 10.0
 
 
-def live(first: int, seeds: int, safeguard: str) -> list[Story]:
+def live(first: int, seeds: int, safeguard: str, senders: bool) -> list[Story]:
     """The stories of some seeds, in this process."""
     with without(safeguard) if safeguard else nullcontext():
-        return [tell(drawn(seed)) for seed in range(first, first + seeds)]
+        numbers = range(first, first + seeds)
+        return [tell_of(crew(seed)) if senders else tell(drawn(seed)) for seed in numbers]
 
 
-def soak(first: int, seeds: int, processes: int, safeguard: str) -> int:
+def soak(first: int, seeds: int, processes: int, safeguard: str, *, senders: bool) -> int:
     """Live through all of them; the exit code."""
     begun = shown_at = time.monotonic()
     told, executed, doubts, hours, broken = 0, 0, 0, 0.0, 0
-    struck: Counter[Disaster] = Counter()
+    struck: Counter[StrEnum] = Counter()
     with ProcessPoolExecutor(processes) as pool:
-        for stories in pool.map(live, *zip(*_portions(first, seeds, safeguard), strict=True)):
+        portions = zip(*_portions(first, seeds), strict=True)
+        for stories in pool.map(partial(live, safeguard=safeguard, senders=senders), *portions):
             for story in stories:
                 told += 1
                 executed += story.executed
@@ -49,7 +58,7 @@ def soak(first: int, seeds: int, processes: int, safeguard: str) -> int:
                 struck.update(story.struck)
                 if story.broken:
                     broken += 1
-                    _show(story, safeguard)
+                    _show(story, safeguard, senders=senders)
             if broken >= SHOWN:
                 pool.shutdown(cancel_futures=True)
                 break
@@ -64,35 +73,40 @@ def soak(first: int, seeds: int, processes: int, safeguard: str) -> int:
     return 1 if broken else 0
 
 
-def _portions(first: int, seeds: int, safeguard: str) -> Iterator[tuple[int, int, str]]:
+def _portions(first: int, seeds: int) -> Iterator[tuple[int, int]]:
     for start in range(first, first + seeds, PORTION):
-        yield start, min(PORTION, first + seeds - start), safeguard
+        yield start, min(PORTION, first + seeds - start)
 
 
-def _counts(struck: Counter[Disaster]) -> str:
+def _counts(struck: Counter[StrEnum]) -> str:
     return ", ".join(f"{name} {times}" for name, times in struck.most_common()) or "none"
 
 
-def _show(story: Story, safeguard: str) -> None:
+def _show(story: Story, safeguard: str, *, senders: bool) -> None:
     more = f' --without "{safeguard}"' if safeguard else ""
+    more += " --senders" if senders else ""
     print(f"seed {story.scenario.seed}: {story.broken}")
     print(f"  again: python tests/simulation/soak.py --seed {story.scenario.seed} --shrink{more}", flush=True)
 
 
-def shrink(scenario: Scenario) -> Scenario:
+def shrink(scenario: Told, live_through: Callable[..., Story] = tell) -> Told:
     """The smallest scenario that still breaks a promise, as far as leaving parts out leads."""
     for smaller in scenario.smaller():
-        if tell(smaller).broken:
-            return shrink(smaller)
+        if live_through(smaller).broken:
+            return shrink(smaller, live_through)
     return scenario
 
 
-def look(seed: int, *, small: bool) -> int:
+def look(seed: int, *, small: bool, senders: bool) -> int:
     """Tell one story with all that happened; the exit code."""
-    scenario = drawn(seed)
-    if small and tell(scenario).broken:
-        scenario = shrink(scenario)
-    story = tell(scenario, with_history=True)
+    if senders:
+        many = shrink(crew(seed), tell_of) if small and tell_of(crew(seed)).broken else crew(seed)
+        return _report(many, tell_of(many, with_history=True))
+    scenario = shrink(drawn(seed)) if small and tell(drawn(seed)).broken else drawn(seed)
+    return _report(scenario, tell(scenario, with_history=True))
+
+
+def _report(scenario: Scenario | Crew, story: Story) -> int:
     print("\n".join(story.history or ()))
     print(pformat(scenario, width=110))
     print(f"digest {story.digest}: {story.broken or 'all promises kept'}")
@@ -109,11 +123,12 @@ def main() -> int:
     parser.add_argument("--seed", type=int)
     parser.add_argument("--shrink", action="store_true")
     parser.add_argument("--without", choices=sorted(REMOVALS), default="")
+    parser.add_argument("--senders", action="store_true")
     given = parser.parse_args()
     if given.seed is None:
-        return soak(given.first, given.seeds, given.processes, given.without)
+        return soak(given.first, given.seeds, given.processes, given.without, senders=given.senders)
     with without(given.without) if given.without else nullcontext():
-        return look(given.seed, small=given.shrink)
+        return look(given.seed, small=given.shrink, senders=given.senders)
 
 
 if __name__ == "__main__":
