@@ -11,7 +11,7 @@ from functools import partial
 
 from batchcredit import host
 from batchcredit.engine.backoff import connect_wait_s
-from batchcredit.engine.judgement import Ending, Judged, given_up, judge, stale
+from batchcredit.engine.judgement import Ending, Judged, given_up, judge, put_off, stale
 from batchcredit.engine.lane import Lane
 from batchcredit.engine.loop import now
 from batchcredit.engine.queue import Job
@@ -70,9 +70,14 @@ class Delivery:
             return self._leave(job, claimed)
         started = now()
         exchange = line if isinstance(line, Exchange) else await self._send(line, job, claimed.boot_s)
-        judged = stale() if exchange.withheld else judge(self.lane.provider, job.transfer, exchange)
+        judged = self._judged(exchange, job)
         duration_ms = round((now() - started) * 1000)
         return await self._settle(job, exchange, judged, duration_ms)
+
+    def _judged(self, exchange: Exchange, job: Job) -> Judged:
+        if not exchange.withheld:
+            return judge(self.lane.provider, job.transfer, exchange)
+        return stale() if self.lane.may_send() else put_off()
 
     async def _claim(self, line: Line | Exchange, job: Job) -> Claimed | NotClaimed:
         claimed = None
@@ -106,7 +111,7 @@ class Delivery:
             return INTENT_MOST_S - (host.boot_s() - intent_boot_s)
 
         async def departs() -> None:
-            if not lane.pace.is_free and not await lane.pace.window(left_s()):
+            if not lane.pace.is_free and not (await lane.pace.window(left_s()) and lane.may_send()):
                 raise WithheldError
             if left_s() < 0:
                 raise WithheldError

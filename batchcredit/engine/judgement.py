@@ -20,6 +20,7 @@ class Ending(Enum):
     DOUBTFUL = auto()
     UNCONNECTED = auto()  # no connection stood: not executed
     STALE = auto()  # the intent was too old to be sent: not executed
+    PUT_OFF = auto()  # the lane paused or ended before it could be sent: not executed
     THROTTLED = auto()  # HTTP 429: not executed
     LANE_REFUSED = auto()  # the provider refuses every row: not executed
 
@@ -90,6 +91,11 @@ def stale() -> Judged:
     """The machine stood still between the intent and its request, which therefore did not leave."""
     message = "the machine stood still before the request left"
     return Judged(Ending.STALE, Outcome(Event.RETRY, "stale_intent", message=message))
+
+
+def put_off() -> Judged:
+    """The lane paused or ended between the intent and its request, which therefore did not leave."""
+    return Judged(Ending.PUT_OFF, Outcome(Event.RETRY))
 
 
 def given_up(judged: Judged) -> Judged:

@@ -198,7 +198,7 @@ class Lane:
             case Ending.UNCONNECTED:
                 goes_on = judged.outcome.event is Event.RETRY
                 self._failed_to_connect(transfer_id if goes_on else None)
-            case Ending.STALE:
+            case Ending.STALE | Ending.PUT_OFF:
                 pass  # says nothing about the lane
         if self.policy.wait_funds_s and _is_empty_wallet(judged):
             self.short = True

@@ -4,6 +4,8 @@ import asyncio
 import threading
 import time
 from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
 
 import anyio
 import pytest
@@ -12,6 +14,7 @@ from rig import Rig, account, accounts
 
 from batchcredit import host
 from batchcredit.engine import delivery
+from batchcredit.engine.limiter import Rate
 from batchcredit.engine.pipeline import Pipeline
 from batchcredit.engine.queue import Budget
 from batchcredit.engine.wire.base import Departs, DialsLate, Exchange, Wire, WithheldError, at_once
@@ -21,7 +24,7 @@ from batchcredit.ledger.base import Answered, Claim, Claimed, Ledger, NotClaimed
 from batchcredit.ledger.journal import Journal, open_journal
 from batchcredit.providers.base import Answer, Request
 from batchcredit.sandbox import Control
-from batchcredit.transfer import Event, Outcome, State
+from batchcredit.transfer import Event, Outcome, State, Transfer
 
 PENDING, CREDITED, DOUBT = State.PENDING, State.CREDITED, State.IN_DOUBT
 GOOD = b'{"response-code":200,"prev-balance":"1.00","sms-units":"1.50","new-balance":"2.50"}'
@@ -152,6 +155,58 @@ async def test_a_row_that_may_not_be_claimed_is_not_sent(rig: Rig) -> None:
     assert lane.meter.done == 4
     assert lane._in_flight == 0
     assert log == ["sent"] * 3
+
+
+async def test_a_pause_puts_off_what_waits_for_its_moment(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lane that pauses between intent and request sends it later; that counts against no row."""
+    log: list[str] = []
+    lane = rig.lane("fastmessage", Rate(Decimal(50), 1), wire=NotingWire(log), attempts=1)
+    rig.enrol([(lane, account("fastmessage"))])
+    window = lane.pace.window
+
+    async def paused(most_s: float) -> bool:
+        monkeypatch.setattr(lane.pace, "window", window)
+        lane.pause(0.3)
+        return True
+
+    monkeypatch.setattr(lane.pace, "window", paused)
+    began = time.monotonic()
+    await rig.send()
+    assert time.monotonic() - began > 0.3
+    assert [(row.state, row.attempts) for row in rig.rows()] == [(CREDITED, 2)]
+    assert log == ["sent"]
+
+
+async def test_a_row_that_another_took_is_left_to_it(rig: Rig) -> None:
+    """Where several processes send, it counts as held by nobody."""
+    log: list[str] = []
+    lane = rig.lane("fastmessage", wire=NotingWire(log))
+    rig.enrol((lane, client) for client in accounts("fastmessage", 2))
+    rig.ledger.is_shared = True
+    rig.ledger.candidates = _once(rig.ledger.candidates)  # type: ignore[method-assign]
+    commit = rig.ledger.commit
+    rig.ledger.commit = lambda operations: [  # type: ignore[method-assign]
+        NotClaimed("not_pending", "")
+        if isinstance(one, Claim) and one.transfer.row == 1
+        else commit([one])[0]
+        for one in operations
+    ]
+    await rig.send()
+    assert [row.state for row in rig.rows()] == [PENDING, CREDITED]
+    assert lane.meter.held == 0
+    assert log == ["sent"]
+
+
+def _once(candidates: Any) -> Any:
+    """Rows are offered once."""
+    offered: list[object] = []
+
+    def some(*given: Any, **more: Any) -> list[tuple[Transfer, int]]:
+        fresh = [one for one in candidates(*given, **more) if one not in offered]
+        offered.extend(fresh)
+        return fresh
+
+    return some
 
 
 async def test_stop_hears_out_what_is_in_flight(rig: Rig) -> None:

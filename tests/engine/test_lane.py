@@ -24,6 +24,7 @@ EVENTS = {
     Ending.DOUBTFUL: Event.DOUBT,
     Ending.UNCONNECTED: Event.RETRY,
     Ending.STALE: Event.RETRY,
+    Ending.PUT_OFF: Event.RETRY,
     Ending.THROTTLED: Event.RETRY,
     Ending.LANE_REFUSED: Event.RETRY,
 }
@@ -135,7 +136,7 @@ async def test_doubts_in_a_row() -> None:
     assert gate.halted.reason == "in_doubt_limit"
 
 
-@pytest.mark.parametrize("ending", [Ending.THROTTLED, Ending.UNCONNECTED, Ending.STALE])
+@pytest.mark.parametrize("ending", [Ending.THROTTLED, Ending.UNCONNECTED, Ending.STALE, Ending.PUT_OFF])
 async def test_only_a_definite_answer_ends_the_care(ending: Ending) -> None:
     """Neither a throttled nor an unsent request says that the provider is well again."""
     gate = lane(concurrency=4)

@@ -36,6 +36,7 @@ class Server:
     claimed_by: dict[int, tuple["SharedLedger", int]] = field(default_factory=dict)  # transfer -> sender
     held: set[int] = field(default_factory=set)
     late: int = 0
+    halts: int = 0
     _last: int = 0
     _next_us: dict[int, int] = field(default_factory=dict)
 
@@ -181,6 +182,7 @@ class SharedLedger:
 
     def halt(self, batch: int, lane: int, reason: str, message: str) -> None:
         with self._session() as server:
+            server.halts += 1
             server.ledger.halt(batch, lane, reason, message)
 
     def commit(self, operations: Sequence[Operation]) -> list[Answered]:

@@ -25,6 +25,7 @@ from shared_ledger import Server, SharedLedger
 from simulated_run import Ended, Machine, Story, live_on, simulated
 from simulated_world import PROCESS, Processes, SharedLoop, World
 
+from batchcredit.engine.shared_pace import SharedPace
 from batchcredit.errors import BatchcreditError
 from batchcredit.ledger import registry
 from batchcredit.ledger.sqlite.ledger import SqliteLedger
@@ -176,7 +177,7 @@ class SharedMachine(Machine):
         nothing was held for a sender that stood still where none did."""
         ledger = self.server.ledger
         batch = next(iter(ledger.batches()), None)
-        if batch is None or any(lane.halt_reason for lane in ledger.batch_lanes(batch.id)):
+        if batch is None or self.server.halts or not self.ended_at:
             return
         last = max(self.ended_at, key=lambda number: self.ended_at[number])
         alone_s = min(
@@ -252,6 +253,8 @@ def shared(machine: SharedMachine) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         for name, what in (("hold", machine.view), ("read", machine.view), ("exists", lambda _: True)):
             stack.enter_context(mock.patch.object(registry, name, what))
+        clock = (machine.world.boot_s,)
+        stack.enter_context(mock.patch.object(SharedPace.__init__, "__defaults__", clock))
         machine.open_server()
         stack.callback(machine.server.ledger.close)
         yield
