@@ -40,8 +40,15 @@ _SETTINGS = {
     "max_connections": "200",
 }
 
-#: Starts a server and names its process. However a test ends, its end of the pipe closes: so ends the server.
-_WITH_STDIN = '"$@" </dev/null >>server.log 2>&1 & echo $!; read _; kill -QUIT $! 2>/dev/null; wait $!'
+#: Starts a server and names its process. A word says that it has ended; the end of the pipe without one, that
+#: whoever started it was killed: then the server ends, and leaves nothing.
+_WITH_STDIN = """
+"$@" </dev/null >>server.log 2>&1 &
+echo $!
+read -r word && exit
+kill -QUIT $! && wait $!
+rm -rf "$PWD"
+"""
 
 
 class Server:
@@ -167,8 +174,8 @@ class Server:
             assert time.monotonic() < deadline, f"it does not end\n{self._log()}"
             time.sleep(0.005)
         assert self._guard
-        with self._guard:  # closes its pipes and waits for it
-            self._guard = None
+        self._guard.communicate("ended\n")
+        self._guard = None
 
     def _log(self) -> str:
         return (self.home / "server.log").read_text()[-2_000:]
