@@ -42,7 +42,7 @@ _SESSION = (
 _MARK = re.compile(r"\?(\d*)")
 
 
-class LostError(Exception):
+class LostError(StorageError):
     """The session is gone: what was asked last may have been done or not."""
 
 
@@ -87,9 +87,9 @@ def unusable(shown: str, why: str) -> StorageError:
     )
 
 
-def lost(shown: str) -> StorageError:
+def lost(shown: str) -> LostError:
     """The session ended in the middle of a command."""
-    return StorageError(
+    return LostError(
         f"the connection to the ledger {shown} was lost; what was being written is there whole or not at all",
         reason="ledger_lost",
         cure="Run the same command again once the server answers.",
@@ -127,7 +127,7 @@ class PostgresDatabase(Database):
                 yield
         except StorageError as error:
             if self.connection.closed or self.connection.pgconn.status != pq.ConnStatus.OK:
-                raise LostError from error
+                raise lost(self.address.shown) from error
             raise
 
     def cursor(self) -> psycopg.RawCursor[Row]:

@@ -354,7 +354,7 @@ class PostgresSender(LateAnswers):
         """Make the connection anew, as another sender: the old one's lease is gone. Nothing is claimed
         meanwhile, so nothing is sent. Raises StorageError where it takes too long."""
         began = time.monotonic()
-        for wait_s in (0.1, 0.2, 0.5, 1.0, *itertools.repeat(2.0)):
+        for wait_s in itertools.chain((0.1, 0.2, 0.5, 1.0), itertools.repeat(2.0)):
             try:
                 self._database.reconnect()
                 refuse_forgetful(self._database)
@@ -364,7 +364,7 @@ class PostgresSender(LateAnswers):
                     after_loss()
             except RefusedError as error:
                 raise StorageError(str(error), reason=error.reason, cure=error.cure) from error
-            except (LostError, StorageError) as error:
+            except StorageError as error:
                 most_s = HURRIED_MOST_S if self._in_a_hurry.is_set() else AWAY_MOST_S
                 if time.monotonic() - began > most_s:
                     raise lost(self.url) from error
