@@ -4,7 +4,6 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, closing, contextmanager
 from importlib.metadata import version
 
@@ -22,12 +21,13 @@ from batchcredit.runner.outgoing.sending import Sending, Stop, one_error
 
 #: The process of a sender ends when it was told nothing for so long, and so long after its work: its driver
 #: may be gone, and nobody else would end it.
-IDLE_S, REPORTED_S = 30.0, 5.0
+IDLE_S, REPORTED_S = 30.0, 3.0
 
 
 class Sender:
-    """Does one errand. `send` takes as long as that; the others are called meanwhile, from other threads.
-    No exception leaves it: Ray would write down what it says."""
+    """Does one errand. `send` takes as long as that; the others are called meanwhile, from other threads: so
+    no method is a coroutine, or Ray would run all of them in one. No exception leaves it: Ray would write
+    down what it says."""
 
     def __init__(self) -> None:
         host.keep_secrets_in()
@@ -46,8 +46,7 @@ class Sender:
         left, problem = "", None
         try:
             errand = Errand.unpacked(self._seal.opened(sealed))
-            with ThreadPoolExecutor(1, "sender") as thread:  # Ray has a loop of its own in this one
-                left = thread.submit(in_loop, lambda: self._sent(errand)).result()
+            left = in_loop(lambda: _sent(errand, self._reporter, self._signals))
         except BatchcreditError as error:
             problem = error
         except Exception as error:
@@ -65,21 +64,23 @@ class Sender:
         """Begin no row any more, and hear out what is in flight; the second time, end at once."""
         self._signals.come()
 
-    async def _sent(self, errand: Errand) -> str:
-        settings, how, reporter = errand.settings, errand.how, self._reporter
-        reporter.listen(asked=errand.listens)
-        known = lanes.profiles(settings, how)
-        desk = Desk(settings, how, reporter, known, lanes.is_live(errand.profiles, known, how))
-        async with AsyncExitStack() as stack:
-            ledger = stack.enter_context(closing(registry.hold(errand.ledger_url, how.command)))
-            stop = Stop(registry.silent, ledger.hurry)
-            stack.enter_context(self._signals.reaching(stop))
-            records = _records(ledger, errand, desk)
-            ledger.enlist(errand.run, errand.driver)
-            ledger.guard(errand.batch.id, settings.caps, settings.repeat_window_ms)
-            opened = await desk.opened(records, stack, ledger)
-            with one_error():
-                return await Sending(ledger, errand.batch, opened, how, reporter, stop).run(live=False)
+
+async def _sent(errand: Errand, reporter: Reporter, signals: "Signals") -> str:
+    """Send what is left; the reason why rows are left, or ""."""
+    settings, how = errand.settings, errand.how
+    reporter.listen(asked=errand.listens)
+    known = lanes.profiles(settings, how)
+    desk = Desk(settings, how, reporter, known, lanes.is_live(errand.profiles, known, how))
+    async with AsyncExitStack() as stack:
+        ledger = stack.enter_context(closing(registry.hold(errand.ledger_url, how.command)))
+        stop = Stop(registry.silent, ledger.hurry)
+        stack.enter_context(signals.reaching(stop))
+        records = _records(ledger, errand, desk)
+        ledger.enlist(errand.run, errand.driver)
+        ledger.guard(errand.batch.id, settings.caps, settings.repeat_window_ms)
+        opened = await desk.opened(records, stack, ledger)
+        with one_error():
+            return await Sending(ledger, errand.batch, opened, how, reporter, stop).run(live=False)
 
 
 def _records(ledger: Ledger, errand: Errand, desk: Desk) -> dict[str, LaneRecord]:

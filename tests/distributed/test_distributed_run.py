@@ -1,0 +1,71 @@
+"""A batch that senders on a Ray cluster send, by the command line: what a person sees, and what the sandbox
+was asked to do."""
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from command_line import wait_for
+from postgres_server import PASSWORD, Server
+from ray_cluster import Cluster
+from shared_batch import KEY, SharedBatch, shared_batch
+
+from batchcredit.sandbox import Control, SandboxAddress
+
+ROWS = 120
+
+
+@pytest.fixture
+def batch(
+    cluster: Cluster, postgres: Server, address: SandboxAddress, control: Control, tmp_path: Path
+) -> Iterator[SharedBatch]:
+    with shared_batch(tmp_path, cluster, postgres, address, ROWS) as made:
+        yield made
+
+
+def written_by_ray(cluster: Cluster) -> Iterator[tuple[str, bytes]]:
+    """Every file of its session, and what each of its processes shows of itself."""
+    for path in cluster.home.rglob("*"):
+        if path.is_file():
+            yield str(path), path.read_bytes()
+    for pid in cluster.processes():
+        for name in ("cmdline", "environ"):
+            try:
+                yield f"{pid} {name}", Path(f"/proc/{pid}/{name}").read_bytes()
+            except OSError:
+                continue
+
+
+def test_a_cluster_sends_a_batch(batch: SharedBatch) -> None:
+    """Several senders credit each row once, as one run: one summary, no word of Ray's, no secret where Ray
+    keeps anything, and no process left."""
+    batch.control.set(latency_s=0.2)
+    cluster, running = batch.cluster, batch.run()
+    batch.until_under_way(running)
+    assert len(cluster.senders()) == 2, running.end()
+    for secret in (KEY, PASSWORD):
+        assert not [name for name, content in written_by_ray(cluster) if secret.encode() in content]
+    ended = running.end()
+    assert ended.code == 0, ended
+    assert batch.stands() == {"credited": ROWS}
+    assert ended.json["rows_per_s"] > 0
+    assert "warning" not in ended.stderr
+    assert "ray" not in ended.stderr.lower()
+    wait_for(lambda: not cluster.senders())
+
+
+def test_a_stopped_driver_stops_its_senders(batch: SharedBatch) -> None:
+    """They hear out what is in flight: no row is in doubt, and the same command goes on."""
+    batch.control.set(latency_s=1)
+    running = batch.run()
+    batch.until_under_way(running)
+    running.signal(signal.SIGINT)
+    ended = running.end()
+    assert ended.code == 4, ended
+    assert ended.json["reasons"] == {"stopped": ended.counts["not_sent"]}
+    assert set(batch.stands()) == {"credited", "not_sent"}
+    wait_for(lambda: not batch.cluster.senders())
+    batch.control.set(latency_s=0)
+    assert batch.run().end().code == 0
+    assert batch.stands() == {"credited": ROWS}
