@@ -4,6 +4,8 @@ import contextlib
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
@@ -30,7 +32,7 @@ from ledger_parts import (
 
 from batchcredit import host
 from batchcredit.errors import RefusedError
-from batchcredit.ledger.base import BatchRecord, Claimed, Ledger, RowKey
+from batchcredit.ledger.base import AdoptChunk, AdoptRow, BatchRecord, Claimed, Ledger, NewBatch, RowKey
 from batchcredit.ledger.postgres.database import PostgresDatabase
 from batchcredit.ledger.sql import pruning
 from batchcredit.runner.intake import overlap
@@ -327,6 +329,25 @@ def test_a_verdict_that_is_taken_back_meets_an_archived_reference(ledger: Ledger
     assert states(ledger, doubtful) == [State.PENDING]
     begin(ledger, doubtful)
     assert "row 1 of batch old, credited" in getattr(claim(ledger, doubtful), "message", "")
+
+
+def test_a_batch_of_another_ledger_meets_an_archived_reference(ledger: Ledger, clock: Clock) -> None:
+    """What is taken over as paid can't hold a reference that this ledger has paid for; else it can."""
+    other = old_batch(ledger, clock, State.CREDITED, reference="r")
+    ledger.prune(other.id, clock.ms - 25 * DAY_MS, "/archive/old", "ab", "")
+    lane = Lanes(ledger)["shop"]
+    for state, reference in (("credited", "r"), ("in_doubt", "r"), ("credited", "s"), ("rejected", "r")):
+        row = (1, lane, "shop", "Anna", "anna", "1", "USD", reference, state, "", "")
+        past = AdoptRow(row, *(200, "", None, None, None, 1, 5, 6, 1, "provider", None, "t-x-1", 1))
+        name = f"{state}-{reference}"
+        new = NewBatch(name, name.encode(), "", "", {"USD": Decimal(1)}, {"shop": lane}, live=False)
+        adopting = partial(ledger.adopt, new, [AdoptChunk(1, [past], b"cells")], "lost", "")
+        if (state, reference) in (("credited", "r"), ("in_doubt", "r")):
+            with pytest.raises(Exception, match=r"transfer.reference|is archived"):
+                adopting()
+        else:
+            adopting()
+    assert {batch.name for batch in ledger.batches()} == {"old", "newest", "credited-s", "rejected-r"}
 
 
 def test_an_archived_reference_stays_taken_in_a_copy(ledger: Ledger, home: SqliteHome, clock: Clock) -> None:

@@ -68,8 +68,16 @@ def ledger(settings: Settings, clock: _Clock) -> Iterator[Ledger]:
         yield found
 
 
-def sent(ledger: Ledger, name: str, *endings: Event, login: str = "shop") -> BatchRecord:
-    """A batch with a row for client `a` for each of these endings."""
+def sent(
+    ledger: Ledger,
+    name: str,
+    *endings: Event,
+    login: str = "shop",
+    before: int | None = None,
+    after: int | None = None,
+) -> BatchRecord:
+    """A row of 5 USD for client 7 for each of these endings, and what the client had before and after."""
+    told = [None if amount is None else Decimal(amount) for amount in (before, after)]
     lane = ledger.accept_lane(LaneIdentity("clicksend", "https://one.test", login)).id
     rows = [
         (number, lane, "clicksend", "7", "7", "5", "USD", f"{name}-{number}", "pending", "", "")
@@ -85,7 +93,9 @@ def sent(ledger: Ledger, name: str, *endings: Event, login: str = "shop") -> Bat
     ledger.guard(batch.id, Caps(day_start=lambda ms: ms), 0)
     for (transfer, _), event in zip(ledger.candidates(batch.id, lane, 0, 100), endings, strict=True):
         ledger.commit([Claim(batch.id, lane, transfer)])
-        ledger.commit([Settle(batch.id, transfer, Outcome(event), 5)])
+        ledger.commit(
+            [Settle(batch.id, transfer, Outcome(event, balance_before=told[0], balance_after=told[1]), 5)]
+        )
     ledger.end_run(run, batch.id, "")
     [found] = ledger.batches(name)
     return found
@@ -208,6 +218,25 @@ async def test_nothing_is_decided_about_a_time_that_is_archived(
     [(after, why)] = await findings(ledger, doubtful, settings, lines)
     assert after is Verdict.UNDECIDED
     assert "are archived" in why
+
+
+async def test_a_gap_that_archived_rows_have_made_is_not_the_row_in_doubt(
+    ledger: Ledger, settings: Settings, clock: _Clock
+) -> None:
+    """The client had 10 long ago, and 15 behind the row of 5 in doubt: another batch had credited that."""
+    sent(ledger, "first", Event.CREDIT, before=5, after=10)
+    clock.ms += 2 * DAY_MS
+    old = sent(ledger, "old", Event.CREDIT)
+    clock.ms += 2 * DAY_MS
+    doubtful = sent(ledger, "doubtful", Event.DOUBT)
+    clock.ms += DAY_MS
+    sent(ledger, "next", Event.CREDIT, before=15, after=20)
+    clock.ms += 60 * DAY_MS
+    [(before, _)] = await findings(ledger, doubtful, settings)
+    assert before is not Verdict.CREDITED
+    pruned(ledger, old)
+    [(after, why)] = await findings(ledger, doubtful, settings)
+    assert after is Verdict.UNDECIDED, why
 
 
 async def test_a_statement_without_times_may_speak_of_archived_rows(
