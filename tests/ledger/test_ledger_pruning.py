@@ -209,8 +209,14 @@ def test_a_killed_prune_is_finished_by_the_same_command(
 ) -> None:
     """At no moment in between does a guard answer otherwise; then the rest goes."""
 
+    one = [[(Row(reference="r"), State.CREDITED)]]
+
     @few(plays)
     @given(batches=BATCHES, steps=st.integers(0, 40))
+    @example(batches=one, steps=3)  # marked; then between what is kept of a row and its end
+    @example(batches=one, steps=4)
+    @example(batches=one, steps=6)
+    @example(batches=one, steps=7)
     def kill(batches: Past, steps: int) -> None:
         with ledgers(kind, request) as ((whole, pruned), clock), patch.object(pruning, "_PIECE_ROWS", 2):
             for ledger in (whole, pruned):
