@@ -22,7 +22,9 @@ KENYA = (
 )
 KEY = "BATCHCREDIT_PROVIDERS__CLICKSEND__API_KEY"
 
-same_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+same_folder = settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None
+)
 
 
 @pytest.fixture
