@@ -111,8 +111,15 @@ _STANDING = """SELECT t.state, t.late_at, coalesce(l.paused_until, 0), f.sender,
     LEFT JOIN transfer f ON f.state = 'sending' AND f.lane = t.lane AND f.account_key = t.account_key
     LEFT JOIN sender s ON s.id = f.sender WHERE t.id = ?1"""
 
-#: What has a reason was tried by somebody in this run.
-_LEFT = CANDIDATES.replace("AND state = 'pending'", "AND state = 'pending' AND reason = ''")
+#: What a claim was refused for in this run has a reason; so has what an ending put back, until a moment. What
+#: no claim would be granted for is not offered, or passes over it would not end.
+_LEFT = CANDIDATES.replace(
+    "AND state = 'pending'",
+    """AND state = 'pending' AND (reason = '' OR not_before > 0) AND late_at IS NULL
+    AND (SELECT closed_at FROM batch WHERE id = transfer.batch) IS NULL""",
+)
+
+_IS_CLOSED = "SELECT 1 FROM batch WHERE id = ?1 AND closed_at IS NOT NULL"
 
 #: Of this sender's share of the accounts: those that fall to its place among the living senders of the batch.
 _OWN = _LEFT.replace("ORDER BY", "AND mod(abs(CAST(hashtext(account_key) AS BIGINT)), ?) = ? ORDER BY")
@@ -275,6 +282,8 @@ class PostgresSender(LateAnswers):
             if busy_s < claim.patience_s:
                 return NotClaimed("account_in_flight", "", busy_s=busy_s)
             return self._held_back(claim, NotClaimed("account_in_flight", _in_flight(holder, pid, there)))
+        if self._all(_IS_CLOSED, claim.batch):
+            return NotClaimed("not_pending", "the batch was closed")
         return NotClaimed("account_in_flight", "it was in flight a moment ago", busy_s=0.0)
 
     def _held_up(self, claim: Claim, group: Group) -> NotClaimed | None:

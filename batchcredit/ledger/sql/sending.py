@@ -32,7 +32,9 @@ CLAIM = claiming()
 HELD_UP_BY = f"""SELECT b.name, o.row, o.state FROM transfer t, transfer o JOIN batch b ON b.id = o.batch
     WHERE t.id = ?3 AND {HOLDS_UP} LIMIT 1"""
 
-HOLD_BACK = "UPDATE transfer SET reason = ?, message = ? WHERE id = ? AND state = 'pending'"
+#: A row that is held waits for no moment: by that it is told from one that an ending put back.
+HOLD_BACK = """UPDATE transfer SET reason = ?, message = ?, not_before = 0
+    WHERE id = ? AND state = 'pending'"""
 
 SETTLE = """UPDATE transfer SET state = ?1, settled_by = ?2, reason = ?3, http_status = ?4,
     provider_code = ?5, message = ?6, units = ?7, balance_before = ?8, balance_after = ?9, ended_at = ?10,
