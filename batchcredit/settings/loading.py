@@ -112,7 +112,7 @@ def load(config: Path | None, ledger: str | None, environ: Mapping[str, str], cw
     faults = Faults(sources)
     tree = sources.merged()
     top = _top(tree, faults)
-    if ledgers.has_password(str(plain(tree).get("ledger"))):
+    if ledgers.has_password(str(sources.toml.get("ledger"))):
         _check_readers((), tree, frozenset({"ledger"}), faults)
     tables = tree.get("providers")
     profiles = _profiles(tables if isinstance(tables, Mapping) else {}, faults, cwd)

@@ -351,6 +351,15 @@ def test_a_secret_in_a_file_that_others_can_read_is_refused(home: Path) -> None:
     loaded(home, CLICKSEND, {KEY: "hunter2"}, mode=0o644)
 
 
+def test_so_is_the_password_of_a_ledger(home: Path) -> None:
+    """Where it stands in the file; in the environment only its user can read it."""
+    url = "postgresql://me:hunter2@h/db"
+    assert "chmod 600" in refusal(
+        home, f'ledger = "{url}"', {"BATCHCREDIT_LEDGER": "sqlite:///x.db"}, mode=0o640
+    )
+    assert loaded(home, "", {"BATCHCREDIT_LEDGER": url}, mode=0o644).ledger == url
+
+
 def test_only_a_profile_that_is_used_needs_its_secret(home: Path) -> None:
     """A missing key is refused when the provider is asked for, by the profile's name."""
     found = loaded(home, CLICKSEND + KENYA, {KEY: "key"})

@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import logging
 import re
 import socket
 import threading
@@ -97,7 +98,7 @@ def lost(shown: str) -> LostError:
 
 
 class PostgresDatabase(Database):
-    """One session in the schema of `address`. Used by one thread at a time; `cut` may be called by any."""
+    """One session in the schema of `address`. Used by one thread at a time."""
 
     each_text = "unnest(CAST(?3 AS TEXT[])) AS k(value)"
 
@@ -116,7 +117,8 @@ class PostgresDatabase(Database):
     def _measured_offset_ms(self) -> int:
         """How far the server's clock is ahead of ours."""
         before = host.now_ms()
-        ((there,),) = self.all("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)")
+        with self.answering_within(CONNECT_MOST_S):
+            ((there,),) = self.all("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)")
         return int(there) - (before + host.now_ms()) // 2
 
     @contextlib.contextmanager
@@ -209,22 +211,8 @@ class PostgresDatabase(Database):
     @contextlib.contextmanager
     def answering_within(self, seconds: float) -> Iterator[None]:
         """End the session where it does not answer in this time: a line may be dead without a word."""
-        timer = threading.Timer(seconds, self._cut, (self.connection,))
-        timer.daemon = True
-        timer.start()
-        try:
-            with self._errors():
-                yield
-        finally:
-            timer.cancel()
-
-    def _cut(self, connection: psycopg.Connection[Row]) -> None:
-        with contextlib.suppress(OSError, psycopg.Error):
-            line = socket.socket(fileno=connection.fileno())
-            try:
-                line.shutdown(socket.SHUT_RDWR)
-            finally:
-                line.detach()
+        with self._errors(), _cut_after(seconds, self.connection):
+            yield
 
 
 class Pipeline:
@@ -256,6 +244,7 @@ LOCK_BESIDE = f"SELECT pg_advisory_xact_lock_shared({_KEY})"
 
 
 def _connected(address: Address) -> psycopg.Connection[Row]:
+    logging.getLogger("psycopg").disabled = True  # what it warns of when a line breaks is raised as well
     try:
         connection = psycopg.connect(
             address.conninfo,
@@ -267,14 +256,36 @@ def _connected(address: Address) -> psycopg.Connection[Row]:
     except psycopg.Error as error:
         raise unusable(address.shown, str(error)) from error
     try:
-        for setting in _SESSION:
-            connection.execute(setting.encode())
-        path = sql.SQL("SET search_path = {}, pg_temp").format(sql.Identifier(address.schema))
-        connection.execute(path)
+        with _cut_after(CONNECT_MOST_S, connection):
+            for setting in _SESSION:
+                connection.execute(setting.encode())
+            path = sql.SQL("SET search_path = {}, pg_temp").format(sql.Identifier(address.schema))
+            connection.execute(path)
     except psycopg.Error as error:
         connection.close()
         raise unusable(address.shown, str(error)) from error
     return connection
+
+
+@contextlib.contextmanager
+def _cut_after(seconds: float, connection: psycopg.Connection[Row]) -> Iterator[None]:
+    """Shut the line down, under whoever waits at it, unless the context ends in time."""
+    timer = threading.Timer(seconds, _cut, (connection,))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _cut(connection: psycopg.Connection[Row]) -> None:
+    with contextlib.suppress(OSError, psycopg.Error):
+        line = socket.socket(fileno=connection.fileno())
+        try:
+            line.shutdown(socket.SHUT_RDWR)
+        finally:
+            line.detach()
 
 
 def _without_nul(row: Sequence[Any]) -> Sequence[Any]:

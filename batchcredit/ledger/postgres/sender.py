@@ -348,6 +348,9 @@ class PostgresSender(LateAnswers):
     def halt(self, batch: int, lane: int, reason: str, message: str) -> None:
         self._through(partial(super().halt, batch, lane, reason, message))
 
+    def end_run(self, run: int, batch: int, reason: str) -> None:
+        self._through(partial(super().end_run, run, batch, reason))
+
     # a connection that is lost and made again
 
     def _through(self, call: Callable[[], T], after_loss: Callable[[], None] | None = None) -> T:
@@ -366,11 +369,12 @@ class PostgresSender(LateAnswers):
         for wait_s in itertools.chain((0.1, 0.2, 0.5, 1.0), itertools.repeat(2.0)):
             try:
                 self._database.reconnect()
-                refuse_forgetful(self._database)
-                refuse_elsewhere(self._database)
-                self._take_up()
-                if after_loss:
-                    after_loss()
+                with self._database.answering_within(ANSWER_MOST_S):
+                    refuse_forgetful(self._database)
+                    refuse_elsewhere(self._database)
+                    self._take_up()
+                    if after_loss:
+                        after_loss()
             except RefusedError as error:
                 raise StorageError(str(error), reason=error.reason, cure=error.cure) from error
             except StorageError as error:

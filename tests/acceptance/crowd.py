@@ -1,0 +1,99 @@
+"""Several senders of one batch on a PostgreSQL ledger, each a command of its own."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from command_line import CommandLine, Ended, Launch, Running, launch
+from postgres_server import PASSWORD, Server
+
+BATCH = "march"
+RESULTS = "batch.results.csv"
+
+#: What a command may end with that has sent something.
+ENDS = {0, 1, 3, 4}
+
+
+class Crowd:
+    """Starts senders of the batch `BATCH` with a ledger of their own on `server`."""
+
+    def __init__(self, cli: CommandLine, server: Server) -> None:
+        self.cli = cli
+        self.server = server
+        self.url = server.fresh_url()
+        self.members: list[Running] = []
+        cli.env["BATCHCREDIT_LEDGER"] = self.url
+
+    def run(self, path: Path, how: Launch | None = None, port: int | None = None) -> Running:
+        """Send a file, over another port than the server's own where one is named."""
+        return self._start(how, port, "run", path, "--batch", BATCH, "--out", RESULTS)
+
+    def resume(self, how: Launch | None = None, port: int | None = None) -> Running:
+        """Join in."""
+        return self._start(how, port, "resume", BATCH)
+
+    def finish(self) -> Ended:
+        """Send what is left, alone."""
+        return self.resume().end()
+
+    def _start(self, how: Launch | None, port: int | None, *argv: object) -> Running:
+        words = [str(each) for each in (*argv, "--yes", "--json", "--skip-preflight")]
+        env = {**self.cli.env, "BATCHCREDIT_LEDGER": self._url(port)}
+        outputs = self.cli.home / f"sender-{len(self.members)}"
+        member = Running(how or self.cli.forks or launch, words, self.cli.folder, env, outputs)
+        self.members.append(member)
+        return member
+
+    def _url(self, port: int | None) -> str:
+        return self.url.replace(f":{self.server.port}/", f":{port or self.server.port}/")
+
+    def ask(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        """What the ledger's user is answered in the ledger's schema."""
+        with psycopg.connect(self.server.url(), autocommit=True) as connection:
+            schema = self.url.rpartition("schema=")[2]
+            connection.execute(f"SET search_path = {schema}".encode())
+            answer = connection.execute(sql.encode(), values or None)
+            return answer.fetchall() if answer.description else []
+
+    def sender_of(self, member: Running) -> int:
+        """Its newest number; 0 before it has one."""
+        ((number,),) = self.ask("SELECT coalesce(max(id), 0) FROM sender WHERE pid = %s", member.pid)
+        return int(number)
+
+    def end_session_of(self, member: Running) -> None:
+        """As an operator or an idle timeout does."""
+        self.ask(
+            """SELECT pg_terminate_backend(l.pid) FROM pg_locks l WHERE l.locktype = 'advisory'
+            AND l.objsubid = 2 AND l.granted AND l.objid = CAST(%s AS oid)""",
+            self.sender_of(member),
+        )
+
+    def states(self) -> dict[str, int]:
+        """How many rows the ledger has in each state."""
+        return dict(self.ask("SELECT state, count(*) FROM transfer GROUP BY state"))  # type: ignore[arg-type]
+
+    def end_all(self) -> None:
+        for member in self.members:
+            if not member.has_ended:
+                os.kill(member.pid, signal.SIGKILL)
+                member.kill()
+
+    def assert_no_secret(self) -> None:
+        """Nothing that was said holds the ledger's password."""
+        for member in self.members:
+            assert PASSWORD not in member.stdout + member.stderr
+
+
+@contextmanager
+def crowd(cli: CommandLine, server: Server) -> Iterator[Crowd]:
+    """A crowd whose members have all ended when the context does."""
+    made = Crowd(cli, server)
+    try:
+        yield made
+    finally:
+        made.end_all()
+    made.assert_no_secret()
