@@ -18,6 +18,10 @@ from batchcredit.errors import StorageError
 from batchcredit.ledger.postgres.address import Address
 from batchcredit.ledger.sql.database import Database, Row, TakenError
 
+#: It tells stderr of sessions that were lost; whoever needs to know hears it from us.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
+logging.getLogger("psycopg").propagate = False
+
 #: A dead peer is noticed within half a minute, by us and (where a session may say so) by the server.
 _ALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
 

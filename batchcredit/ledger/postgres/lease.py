@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator
 
 from batchcredit import host
+from batchcredit.errors import StorageError
 from batchcredit.ledger.base import SenderRecord, no_sender
 from batchcredit.ledger.postgres.database import PostgresDatabase
 from batchcredit.ledger.postgres.reader import PostgresReader
@@ -161,7 +162,7 @@ class PostgresLease(PostgresSenders, SqlLedger):
     def close(self) -> None:
         """Whoever has heard of all that it sent says good-bye; others are found to have ended."""
         try:
-            if self.sender and not self._database.connection.closed:
+            with contextlib.suppress(StorageError):
                 self._change(
                     f"{END} AND {_HEARD_ALL}", self._now_ms(), "it had nothing left to do", self.sender
                 )
