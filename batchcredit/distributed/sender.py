@@ -19,9 +19,9 @@ from batchcredit.runner.outgoing import lanes
 from batchcredit.runner.outgoing.desk import Desk
 from batchcredit.runner.outgoing.sending import Sending, Stop, one_error
 
-#: The process of a sender ends when it was told nothing for so long, and so long after its work: its driver
-#: may be gone, and nobody else would end it.
-IDLE_S, REPORTED_S = 30.0, 3.0
+#: Told nothing, and after its report, the process of a sender ends by itself after so long: its driver may
+#: be gone. Sooner where that is why it ended.
+IDLE_S, FORSAKEN_S = 30.0, 3.0
 
 
 class Sender:
@@ -51,7 +51,8 @@ class Sender:
             problem = error
         except Exception as error:
             problem = defect(error)
-        self._idle = _ending_in(REPORTED_S)
+        is_forsaken = left and not self._signals.have_come
+        self._idle = _ending_in(FORSAKEN_S if is_forsaken else IDLE_S)
         if problem is None:
             return Report(self._reporter.told(), left)
         return Report(self._reporter.told(), left, str(problem), problem.reason)
@@ -104,6 +105,10 @@ class Signals:
         self._lock = threading.Lock()
         self._come = 0
         self._tell: Callable[[], object] | None = None
+
+    @property
+    def have_come(self) -> bool:
+        return self._come > 0
 
     def come(self) -> None:
         """One more. From any thread."""

@@ -60,7 +60,7 @@ class SharedBatch:
 
     def until_under_way(self, running: Running, *, rows: int = 5 * AT_ONCE) -> None:
         """Until so many rows have ended; others are in flight then."""
-        wait_for(lambda: running.has_ended or len(self.executed()) > rows, 60)
+        wait_for(lambda: running.has_ended or len(self.executed()) > rows, 180)
         assert not running.has_ended, running.end()
 
     def stands(self) -> Counter[str]:

@@ -17,6 +17,9 @@ from batchcredit.distributed.messages import Errand
 from batchcredit.distributed.sender import Sender
 from batchcredit.ledger.base import BatchRecord
 
+#: However much else the machine has to do.
+PATIENCE_S = 240
+
 
 @pytest.fixture(scope="module")
 def connected(cluster: Cluster) -> Iterator[None]:
@@ -46,7 +49,7 @@ def watched(crew: Crew, *, stopping: bool = False) -> list[str]:
     goes_on = True
     while goes_on:
         now_s = time.monotonic()
-        assert now_s - began < 60
+        assert now_s - began < PATIENCE_S
         goes_on = crew.look(now_s, stopping=stopping and at_work(crew) == PLACES)
         said += [text for text, _ in crew.taken()[0]]
     return said
@@ -99,7 +102,7 @@ def test_another_version_is_given_nothing(monkeypatch: pytest.MonkeyPatch) -> No
 def test_places_that_are_not_there_are_not_waited_for() -> None:
     """Those who found a place did it all."""
     crew = a_crew("well", senders=PLACES + 1)
-    assert [text.partition(": ")[2] for text in watched(crew)].count("done") >= PLACES
+    assert {text.partition(": ")[2] for text in watched(crew)} == {"done"}
     assert crew.left == ""
 
 
@@ -132,7 +135,7 @@ def test_at_once_means_soon(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -
         crew.look(time.monotonic(), stopping=False)
     crew.end_at_once()
     assert not crew.look(time.monotonic(), stopping=True)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE_S
     while cluster.senders():
         assert time.monotonic() < deadline
         time.sleep(0.05)
