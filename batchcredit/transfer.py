@@ -94,6 +94,9 @@ SPENT = (State.SENDING, State.IN_DOUBT, State.CREDITED)
 #: From here a row moves only when a person wants it to.
 FINAL = (State.CREDITED, State.REJECTED, State.INVALID, State.ALREADY_CREDITED, State.CANCELLED)
 
+#: The reason of a row whose client has the credit once at least, and perhaps twice: an incident.
+OVERPAID = "overpaid"
+
 #: The columns of an input that make a transfer, the first three needed.
 INPUT_COLUMNS = ("provider", "account", "amount", "currency", "reference")
 

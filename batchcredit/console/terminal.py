@@ -243,7 +243,12 @@ def _advice(summary: Summary) -> list[str]:
         "rejected": "refused by the provider: correct them",
         "invalid": "invalid: correct them in the file",
     }
-    return [f"{counts[status]} {text}" for status, text in said.items() if counts.get(status)]
+    incidents = (
+        [f"{summary.overpaid} may have been paid twice: look them up, and take back what is too much"]
+        if summary.overpaid
+        else []
+    )
+    return incidents + [f"{counts[status]} {text}" for status, text in said.items() if counts.get(status)]
 
 
 def _said(lane: Lane) -> str:

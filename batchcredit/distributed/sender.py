@@ -78,6 +78,7 @@ async def _sent(errand: Errand, reporter: Reporter, signals: "Signals") -> str:
         stack.enter_context(signals.reaching(stop))
         records = _records(ledger, errand, desk)
         ledger.enlist(errand.run, errand.driver)
+        ledger.away_most_s = settings.outage_wait_s
         ledger.guard(errand.batch.id, settings.caps, settings.repeat_window_ms)
         opened = await desk.opened(records, stack, ledger)
         with one_error():

@@ -628,6 +628,9 @@ class LedgerReader(ABC):
 class Ledger(LedgerReader):
     """A ledger held for sending or deciding: one holder at a time, unless it is shared."""
 
+    #: For so long a connection to it that is lost is made again.
+    away_most_s: float = 900.0
+
     #: The number of this sender, since `begin_run` or `enlist`; another one after a connection was lost and
     #: made again. 0 before, and where the ledger is not shared.
     sender: int = 0

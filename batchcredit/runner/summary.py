@@ -11,7 +11,7 @@ from batchcredit.engine.lane import Lane
 from batchcredit.engine.meter import percentile
 from batchcredit.errors import DefectError
 from batchcredit.ledger.base import BatchRecord, LedgerReader, Share, Tally
-from batchcredit.transfer import STATUS, STATUSES, State, shortest
+from batchcredit.transfer import OVERPAID, STATUS, STATUSES, State, shortest
 
 #: Reasons for which the same command would not send a row either: something has to happen elsewhere.
 HELD_UP = ("open_elsewhere", "repeat", "reference_taken")
@@ -57,9 +57,14 @@ class Summary:
         return _held_up(self.reasons)
 
     @property
+    def overpaid(self) -> int:
+        """Rows whose client may have the credit twice."""
+        return self.reasons.get(OVERPAID, 0)
+
+    @property
     def exit_code(self) -> int:
         """The contract's code for how the batch stands."""
-        if self.counts.get("in_doubt"):
+        if self.counts.get("in_doubt") or self.overpaid:
             return 3
         if self.counts.get("not_sent"):
             return 4
@@ -98,13 +103,13 @@ def summarise(
     for tally in tallies:
         status = STATUS[tally.state]
         counts[status] += tally.rows
-        if tally.reason and tally.state is not State.CREDITED:
+        if tally.reason == OVERPAID or (tally.reason and tally.state is not State.CREDITED):
             reasons[tally.reason] += tally.rows
         if tally.state is not State.INVALID:
             by_status = amounts.setdefault(tally.currency, {})
             by_status[status] = by_status.get(status, Decimal(0)) + tally.amount
     is_over = batch.closed_ms is not None or batch.pruned_ms is not None
-    command = None if is_over else _next(batch.name, counts, _held_up(reasons), again)
+    command = None if is_over else _next(batch.name, counts, reasons, again)
     return Summary(batch.name, batch.rows, counts, reasons, amounts, results, speed, command)
 
 
@@ -113,12 +118,14 @@ def _held_up(reasons: Mapping[str, int]) -> int:
 
 
 def _next(
-    name: str, counts: Mapping[str, int], held_up: int, again: tuple[str, ...]
+    name: str, counts: Mapping[str, int], reasons: Mapping[str, int], again: tuple[str, ...]
 ) -> tuple[str, ...] | None:
-    if counts.get("not_sent", 0) > held_up and not counts.get("in_doubt"):
+    if counts.get("not_sent", 0) > _held_up(reasons) and not counts.get("in_doubt"):
         return ("batchcredit", "resume", name, *again)
     if counts.get("in_doubt"):
         return ("batchcredit", "reconcile", name, *again)
+    if reasons.get(OVERPAID):
+        return ("batchcredit", "audit", name, *again)
     if any(counts.get(status) for status in ("rejected", "invalid", "not_sent")):
         return ("batchcredit", "show", name, *again)
     return None

@@ -127,3 +127,15 @@ def test_the_next_command(statuses: tuple[str, ...], command: str | None) -> Non
     summary = summarise(ledger, batch, None, Speed(), ("--ledger", "sqlite:///x.db"))
     expected = ("batchcredit", command, batch.name, "--ledger", "sqlite:///x.db") if command else None
     assert summary.next == expected
+
+
+@pytest.mark.parametrize("state", [State.CREDITED, State.IN_DOUBT])
+def test_an_overpaid_row_is_never_a_good_end(state: State) -> None:
+    """It is an incident whatever else is said of it: its own code, its own reason, and where to read on."""
+    tally = Tally(state, "overpaid", "USD", 1, Decimal(1))
+    batch = replace(BATCH, rows=1, totals={"USD": Decimal(1)})
+    ledger = cast("LedgerReader", SimpleNamespace(tallies=lambda _: [tally]))
+    summary = summarise(ledger, batch, None, Speed())
+    assert (summary.exit_code, summary.overpaid, summary.reasons["overpaid"]) == (3, 1, 1)
+    assert summary.next
+    assert summary.next[1] == ("reconcile" if state is State.IN_DOUBT else "audit")

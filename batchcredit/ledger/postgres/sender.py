@@ -51,8 +51,8 @@ T = TypeVar("T")
 #: An answer of the database is waited for so long; then the line counts as dead.
 ANSWER_MOST_S = 30.0
 
-#: A lost connection is made again for so long, or only so long once somebody waits for the end.
-AWAY_MOST_S, HURRIED_MOST_S = 900.0, 10.0
+#: A lost connection is made again for so long only, once somebody waits for the end.
+HURRIED_MOST_S = 10.0
 
 #: A driver that is away for longer has ended.
 DRIVER_MOST_S = 10.0
@@ -378,7 +378,7 @@ class PostgresSender(LateAnswers):
             except RefusedError as error:
                 raise StorageError(str(error), reason=error.reason, cure=error.cure) from error
             except StorageError as error:
-                most_s = HURRIED_MOST_S if self._in_a_hurry.is_set() else AWAY_MOST_S
+                most_s = HURRIED_MOST_S if self._in_a_hurry.is_set() else self.away_most_s
                 if time.monotonic() - began > most_s:
                     raise lost(self.url) from error
             else:

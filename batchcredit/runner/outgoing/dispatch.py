@@ -116,6 +116,7 @@ class Dispatch:
         )
         self.ledger.note_own_balances(batch.id, probes.own)
         self.ledger.note_snapshot(batch.id, probes.clients)
+        self.ledger.away_most_s = settings.outage_wait_s
         self.ledger.guard(batch.id, settings.caps, settings.repeat_window_ms)
         rest = Rest(self.desk, self.ledger, batch, run, lambda: stop.asked)
         others = partial(how.fleet.send, rest) if how.fleet else None
