@@ -2,10 +2,12 @@
 
 import os
 import signal
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psycopg
 from command_line import CommandLine, Ended, Launch, Running, launch
@@ -16,6 +18,17 @@ RESULTS = "batch.results.csv"
 
 #: What a command may end with that has sent something.
 ENDS = {0, 1, 3, 4}
+
+_HASTY = Path(__file__).with_name("hasty_program.py")
+
+
+def hasty(
+    argv: Sequence[str], folder: Path, env: Mapping[str, str], out: IO[bytes], err: IO[bytes]
+) -> subprocess.Popen[bytes]:
+    """Start a command that gives up on a silent or lost line within seconds."""
+    return subprocess.Popen(
+        [sys.executable, _HASTY, *argv], stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=folder, env=env
+    )
 
 
 class Crowd:
