@@ -43,7 +43,7 @@ LAYERS = [
     "batchcredit.engine.wire.direct:DirectWire._connect",
     "batchcredit.engine.wire.connection:Connection.data_received",
     "batchcredit.providers.clicksend:ClickSend.judge",
-    "batchcredit.writer.results:_Chunks.__init__",
+    "batchcredit.writer.results:Chunks.__init__",
     "batchcredit.console.terminal:TerminalConsole.show_summary",
 ]
 
