@@ -6,6 +6,7 @@
 # make fuzz   hostile answers and hostile files, for SECONDS=300 or as long as you like
 # make audit  known weaknesses of what is installed; it needs a network, and fails without
 # make bench  what it takes, beside peers measured in the same run; ARGS=--quick for a few minutes
+# make bench-senders  several senders on one PostgreSQL; ARGS=ROWS
 # make bench-peers  the two peers that bring much with them, Apache Beam and Newman, in folders of their own
 PYTHON ?= python3
 SECONDS ?= 300
@@ -14,7 +15,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 BENCH_READY := .venv/.bench-ready
 
-.PHONY: demo test lint unit soak torture soak-real fuzz audit bench bench-peers clean
+.PHONY: demo test lint unit soak torture soak-real fuzz audit bench bench-senders bench-peers clean
 
 demo: $(READY)
 	@$(BIN)/python samples/demo.py
@@ -51,6 +52,9 @@ audit: .venv-audit/.ready $(READY)
 	$(PYTHON) -m venv .venv-audit
 	.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1
 	@touch $@
+
+bench-senders: $(READY)
+	$(BIN)/python -m benchmarks.senders $(ARGS)
 
 bench: $(BENCH_READY)
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -46,11 +46,12 @@ def main(kind: str, settings_path: Path, rows: int, profile: Path | None) -> Non
 def _enrolled(ledger: Ledger, record: LaneRecord, rows: int) -> BatchRecord:
     totals = {"USD": Decimal("1.5") * rows}
     new = NewBatch("bench", b"bench", "in.csv", "out.csv", totals, {PROFILE: record.id}, live=False)
-    entered = [_row(number, record.id) for number in range(1, rows + 1)]
+    entered = [enrol_row(number, record.id) for number in range(1, rows + 1)]
     return ledger.enrol(new, [EnrolChunk(1, entered, b"")])
 
 
-def _row(number: int, lane: int) -> EnrolRow:
+def enrol_row(number: int, lane: int) -> EnrolRow:
+    """A row for a client of its own."""
     account, reference = f"7{number}1", f"B-{number}"
     return (number, lane, PROFILE, account, account, "1.5", "USD", reference, "pending", "", "")
 

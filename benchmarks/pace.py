@@ -98,7 +98,7 @@ def _arrivals(folder: Path, tool: Tool, limit: Limit, rate: str, rows: int) -> l
     batch = write_batch(folder / f"{name}.csv", rows)
     with sandbox_process() as address:
         run(tool.command(Job(folder, batch, address, WIDTH, rate=rate)), folder)
-        return _times(address)
+        return times_of(address)
 
 
 def _paused(bench: Bench, folder: Path, limit: Limit, rows: int) -> None:
@@ -108,7 +108,7 @@ def _paused(bench: Bench, folder: Path, limit: Limit, rows: int) -> None:
         job = Job(folder, batch, address, WIDTH, rate=limit.text)
         with _throttled_at(address, rows // 2):
             run(OURS.command(job), folder)
-        times = _times(address)
+        times = times_of(address)
     what = f"{limit.text} around a 429 that asks for {PAUSE_S:g} s"
     name = f"pace_{limit.text.replace('/', '_')}_429"
     reached = [achieved(times, without_pause=True)]
@@ -148,14 +148,15 @@ def _resumed(bench: Bench, folder: Path, limit: Limit, rows: int) -> None:
         command = OURS.command(Job(folder, batch, address, WIDTH, rate=limit.text))
         run([*command, "--limit", str(rows // 2)], folder, allowed=UNFINISHED)
         run(command, folder)
-        times = _times(address)
+        times = times_of(address)
     if len(times) != rows:
         raise RuntimeError(f"{len(times)} requests for {rows} rows")
     what, name = f"{limit.text} in two starts", f"pace_{limit.text.replace('/', '_')}_again"
     _add_worst(bench, name, what, limit, times)
 
 
-def _times(address: SandboxAddress) -> list[float]:
+def times_of(address: SandboxAddress) -> list[float]:
+    """When each request arrived, in order; seconds."""
     arrivals: list[dict[str, Any]] = address.control().arrivals()
     return sorted(arrival["arrived_at"] for arrival in arrivals)
 

@@ -519,3 +519,15 @@ def test_a_settle_that_was_heard_of_twice_counts_once(
     assert heard
     assert row_of(second, batch).state is State.CREDITED
     assert audit(second) == []
+
+
+def test_a_claim_and_an_ending_go_to_their_row(hold: Holding) -> None:
+    """Planned for any row, whatever there is: nothing reads the batch, or the table."""
+    ledger = hold()
+    batch = enrol(ledger, "b", [Row(account=f"c{number}") for number in range(200)])
+    begin(ledger, batch)
+    for sql, marks in ((hot_path._CLAIM, 5), (hot_path._SETTLE, 15)):
+        plan = "\n".join(row[0] for row in ledger._all("EXPLAIN " + sql, *["1"] * marks))
+        assert "Seq Scan on transfer" not in plan
+        assert "transfer_pkey on transfer" in plan
+        assert "transfer_left" not in plan

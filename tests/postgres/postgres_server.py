@@ -61,7 +61,7 @@ class Server:
         self._claim = _bound(0)
         self.port: int = self._claim.getsockname()[1]
         self._guard: subprocess.Popen[str] | None = None
-        self._pid = 0
+        self.pid = 0
 
     def start(self) -> None:
         """Start, recover if need be, and answer."""
@@ -76,18 +76,18 @@ class Server:
             **_run_as(self.home),
         )
         assert self._guard.stdout
-        self._pid = int(self._guard.stdout.readline())
+        self.pid = int(self._guard.stdout.readline())
         self._await_answer()
 
     def stop(self, mode: Literal["smart", "fast", "immediate"] = "fast") -> None:
         """End it as pg_ctl does: `immediate` is a crash that the server is told of."""
-        os.kill(self._pid, _STOPS[mode])
-        self._await_end([self._pid])
+        os.kill(self.pid, _STOPS[mode])
+        self._await_end([self.pid])
 
     def kill9(self) -> None:
         """kill -9 of the server and each of its processes; clients hear of it by the kernel alone."""
-        _send(self._pid, signal.SIGSTOP)  # or it would start others while these die
-        processes = [self._pid, *_children(self._pid)]
+        _send(self.pid, signal.SIGSTOP)  # or it would start others while these die
+        processes = [self.pid, *_children(self.pid)]
         for process in processes:
             _send(process, signal.SIGKILL)
         self._await_end(processes)

@@ -79,6 +79,10 @@ class PostgresLedger(PostgresSender):
             cure="run the same command again",
         )
 
+    def _make_ready(self, batch: int, new: NewBatch, rows: int) -> None:
+        super()._make_ready(batch, new, rows)
+        self._change("ANALYZE transfer")  # its plans are made for what is there now
+
     def _delete(self, batch: int) -> None:
         self._change("DELETE FROM sender WHERE batch = ?", batch)
         super()._delete(batch)

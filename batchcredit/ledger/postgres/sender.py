@@ -60,6 +60,9 @@ DRIVER_MOST_S = 10.0
 #: So many rows are claimed in one transaction: each takes a lock, of which a server has some thousands.
 CLAIMS_MOST = 256
 
+#: Its statements are planned once and not for each row, which would take most of their time.
+_PLAN_ONCE = "SET LOCAL plan_cache_mode = force_generic_plan"
+
 _LOCK_ACCOUNTS = """SELECT count(pg_advisory_xact_lock(k)) FROM (
     SELECT DISTINCT hashtextextended(account_key, 1) AS k
     FROM unnest(CAST(?1 AS TEXT[])) AS account_key ORDER BY k) AS keys"""
@@ -222,6 +225,7 @@ class PostgresSender(LateAnswers):
         try:
             with self._database.pipelined() as pipeline:
                 pipeline.execute(LOCK_BESIDE)
+                pipeline.execute(_PLAN_ONCE)
                 settled = pipeline.each(_SETTLE, [self._ending(settle, group) for settle in group.settles])
                 for pause in group.pauses:
                     pipeline.execute(_PAUSE, pause.until_ms + self._database.offset_ms, pause.lane)
