@@ -47,7 +47,7 @@ def test_what_was_committed_outlives_each_end(mortal: Server, end: str) -> None:
     with psycopg.connect(mortal.url()) as open_work:
         open_work.execute("INSERT INTO note VALUES ('lost')")
         mortal.ask("INSERT INTO note VALUES (%s)", end)
-        was, port = mortal._pid, mortal.port
+        was, port = mortal.pid, mortal.port
         mortal.kill9() if end == "kill9" else mortal.stop(end)  # type: ignore[arg-type]
         with pytest.raises(psycopg.OperationalError):
             open_work.execute("SELECT 1")
@@ -55,14 +55,14 @@ def test_what_was_committed_outlives_each_end(mortal: Server, end: str) -> None:
     with pytest.raises(psycopg.OperationalError, match="refused"):
         psycopg.connect(mortal.url())
     mortal.start()
-    assert mortal._pid != was
+    assert mortal.pid != was
     assert mortal.port == port
     assert (end,) in mortal.ask("SELECT word FROM note")
     assert ("lost",) not in mortal.ask("SELECT word FROM note")
 
 
 def test_kill9_leaves_no_process_of_it(mortal: Server) -> None:
-    processes = [mortal._pid, *_children(mortal._pid)]
+    processes = [mortal.pid, *_children(mortal.pid)]
     assert len(processes) > 4
     mortal.kill9()
     assert not any(_lives(process) for process in processes)
@@ -107,11 +107,11 @@ def test_it_ends_with_whoever_started_it() -> None:
     assert server._guard
     with server._guard, server._claim:
         pass  # as the kernel does: closes its pipes, and its end is awaited
-    assert not _lives(server._pid)
+    assert not _lives(server.pid)
     assert not server.home.exists()
 
 
 def test_a_frozen_server_is_killed_as_well() -> None:
     with postgres_server() as server:
-        os.kill(server._pid, signal.SIGSTOP)
-    assert not Path(f"/proc/{server._pid}").exists()
+        os.kill(server.pid, signal.SIGSTOP)
+    assert not Path(f"/proc/{server.pid}").exists()
