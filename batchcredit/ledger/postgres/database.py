@@ -44,6 +44,17 @@ _SESSION = (
     "SET tcp_user_timeout = 20000",
 )
 
+#: With these the server ends a session.
+_FAREWELLS = (
+    errors.AdminShutdown,
+    errors.CrashShutdown,
+    errors.IdleInTransactionSessionTimeout,
+    errors.IdleSessionTimeout,
+)
+
+#: What psycopg warns of, such as of a pipeline that is broken off, it raises as well.
+logging.getLogger("psycopg").setLevel(logging.CRITICAL)
+
 _MARK = re.compile(r"\?(\d*)")
 
 
@@ -132,9 +143,18 @@ class PostgresDatabase(Database):
             with storage_errors(self.address.shown):
                 yield
         except StorageError as error:
-            if self.connection.closed or self.connection.pgconn.status != pq.ConnStatus.OK:
-                raise lost(self.address.shown) from error
-            raise
+            if not self._is_lost(error.__cause__):
+                raise
+            self.connection.close()
+            raise lost(self.address.shown) from error
+
+    def _is_lost(self, why: BaseException | None) -> bool:
+        """Also where the library has not seen the end yet: the server has said good-bye, or an error that no
+        server sent, such as of a pipeline that can't be left, says that the session is of no use."""
+        if self.connection.closed or self.connection.pgconn.status != pq.ConnStatus.OK:
+            return True
+        unsent = isinstance(why, psycopg.OperationalError) and why.sqlstate is None
+        return unsent or isinstance(why, _FAREWELLS)
 
     def cursor(self) -> psycopg.RawCursor[Row]:
         """A cursor that takes `native` statements."""
