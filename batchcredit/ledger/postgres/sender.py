@@ -74,14 +74,26 @@ def _by_number(sql: str) -> str:
     return sql.replace("AND state ", "AND state || '' ", 1)
 
 
-#: Beside what every claim checks: that nobody else has the account in flight, that the lane is not paused,
-#: that this sender has not ended, and that the statement runs in its own session. A row is not sent whose
-#: earlier attempt was confirmed late. The index on references speaks last; asked first, it costs no one a
-#: transaction.
+#: What the sender of a row has in its hands, from a binding on; somebody may have corrected it meanwhile.
+_CLAIMED = (
+    *("t.lane", "t.account", "t.account_key || ''", "t.amount", "t.currency"),
+    "coalesce(t.reference, '')",
+)
+
+
+def _is_as_claimed(first: int) -> str:
+    return " AND ".join(f"{column} = ?{number}" for number, column in enumerate(_CLAIMED, first))
+
+
+#: Beside what every claim checks: that the row is still what will be sent, that nobody else has the account
+#: in flight, that the lane is not paused, that this sender has not ended, and that the statement runs in its
+#: own session. A row is not sent whose earlier attempt was confirmed late. The index on references speaks
+#: last; asked first, it costs no one a transaction.
 _CLAIM_ROW = _by_number(
     claiming(
         sets=", sender = ?5",
-        and_so="""
+        and_so=f"""
+    AND {_is_as_claimed(6)}
     AND late_at IS NULL AND coalesce((SELECT paused_until FROM lane WHERE lane.id = t.lane), 0) <= ?4
     AND NOT EXISTS (SELECT 1 FROM transfer f WHERE f.state = 'sending' AND f.lane = t.lane
         AND f.account_key = t.account_key)
@@ -117,8 +129,9 @@ _SETTLE = f"""WITH settled AS ({_SETTLE_ROW}), unspent AS (
     AND (spending.batch = ?14 OR spending.batch = 0 AND since <= e.sent_at))
     SELECT count(*) FROM settled"""
 
-_STANDING = """SELECT t.state, t.late_at, coalesce(l.paused_until, 0), f.sender, f.sent_at, s.host, s.pid,
-    (SELECT ended_at IS NULL FROM sender WHERE id = ?2), current_setting('batchcredit.sender', true)
+_STANDING = f"""SELECT t.state, t.late_at, {_is_as_claimed(3)}, coalesce(l.paused_until, 0),
+    f.sender, f.sent_at, s.host, s.pid, (SELECT ended_at IS NULL FROM sender WHERE id = ?2),
+    current_setting('batchcredit.sender', true)
     FROM transfer t LEFT JOIN lane l ON l.id = t.lane
     LEFT JOIN transfer f ON f.state = 'sending' AND f.lane = t.lane AND f.account_key = t.account_key
     LEFT JOIN sender s ON s.id = f.sender WHERE t.id = ?1"""
@@ -151,6 +164,11 @@ _OURS = f"""SELECT coalesce((SELECT ended_at IS NULL FROM sender WHERE id = ?2),
         AND s.id = (SELECT driver FROM sender WHERE id = ?2))"""
 
 _RESERVE = "SELECT granted, first_us, now_us, wait_us FROM reserve_slots(?1, ?2, ?3, ?4, ?5)"
+
+_MINE = "SELECT why, driver FROM sender WHERE id = ANY(CAST(?1 AS BIGINT[])) ORDER BY id"
+
+_OWN_ANEW = """UPDATE transfer SET sender = ?1 WHERE sender = ANY(CAST(?2 AS BIGINT[]))
+    AND state = 'sending'"""
 
 _TAKE_BACK = """UPDATE transfer SET state = 'pending', reason = '', message = '', attempts = attempts - 1
     WHERE id = ANY(CAST(?1 AS BIGINT[])) AND sender = ANY(CAST(?2 AS BIGINT[]))
@@ -265,7 +283,7 @@ class PostgresSender(LateAnswers):
 
     def _intent(self, claim: Claim, group: Group) -> tuple[object, ...]:
         since_ms = group.now_ms - self._repeat_window_ms
-        return claim.batch, since_ms, claim.transfer.id, group.now_ms, self.sender
+        return claim.batch, since_ms, claim.transfer.id, group.now_ms, self.sender, *_content(claim)
 
     def _allowed(self, group: Group, claims: Sequence[Claim]) -> Sequence[Claim]:
         """Those that no limit on money forbids."""
@@ -278,11 +296,11 @@ class PostgresSender(LateAnswers):
     def _refused(self, claim: Claim, group: Group) -> NotClaimed:
         """Why a claim was not granted. What may change of itself leaves no reason with the row."""
         transfer = claim.transfer
-        found = self._all(_STANDING, transfer.id, self.sender)
-        state, late_ms, paused_ms, holder, since_ms, there, pid, goes_on, said = found[0]
+        found = self._all(_STANDING, transfer.id, self.sender, *_content(claim))
+        state, late_ms, is_as_claimed, paused_ms, holder, since_ms, there, pid, goes_on, said = found[0]
         if not goes_on:
             self._evicted = True
-        if state != State.PENDING or late_ms is not None or not goes_on:
+        if state != State.PENDING or late_ms is not None or not is_as_claimed or not goes_on:
             return NotClaimed("not_pending", "the row is no longer to be sent")
         if said != str(self.sender):
             raise mixed_sessions(self.url)
@@ -404,22 +422,19 @@ class PostgresSender(LateAnswers):
         """Go on as a new sender with what the old one had in flight. One that was evicted does not."""
         if not self.sender:
             return
+        mine = [*self._former, self.sender]
         with self._transaction():
-            ((ended, why, driver),) = self._all(
-                "SELECT ended_at, why, driver FROM sender WHERE id = ?", self.sender
-            )
-            self._evicted |= ended is not None and why == EVICTED
+            found = self._all(_MINE, mine)
+            self._evicted |= any(why == EVICTED for why, _ in found)
             if self._evicted:
                 return
-            self._change(END, self._now_ms(), "its connection was lost", self.sender)
-            new = self._enlisted(self._run, driver)
-            self._change(
-                """UPDATE transfer SET sender = ?1 WHERE sender = ?2 AND state = 'sending'
-                AND id = ANY(CAST(?3 AS BIGINT[]))""",
-                *(new, self.sender, list(self._attempts)),
-            )
-            self._change("UPDATE sender SET driver = ?1 WHERE driver = ?2", new, self.sender)
-        self._former.append(self.sender)
+            for number in mine:
+                self._change(END, self._now_ms(), "its connection was lost", number)
+            new = self._enlisted(self._run, found[-1][1])
+            self._former.append(new)  # even if it is never heard that this was written
+            self._change(_OWN_ANEW, new, mine)
+            self._change("UPDATE sender SET driver = ?1 WHERE driver = ANY(CAST(?2 AS BIGINT[]))", new, mine)
+            self._change("UPDATE run SET ended_at = NULL, reason = '' WHERE id = ?", self._run)
         self.sender = new
         self._say_sender()
 
@@ -458,6 +473,15 @@ def _group(operations: Sequence[Operation], now_ms: int) -> Group:
         else:
             group.pauses.append(operation)
     return group
+
+
+def _content(claim: Claim) -> tuple[object, ...]:
+    """What a claim is of, as `_CLAIMED` says."""
+    transfer = claim.transfer
+    return (
+        *(claim.lane, transfer.account, transfer.account_key),
+        *(transfer.amount, transfer.currency, transfer.reference),
+    )
 
 
 def _in_flight(holder: int, pid: int, there: str) -> str:
