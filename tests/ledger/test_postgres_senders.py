@@ -526,7 +526,7 @@ def test_a_claim_and_an_ending_go_to_their_row(hold: Holding) -> None:
     ledger = hold()
     batch = enrol(ledger, "b", [Row(account=f"c{number}") for number in range(200)])
     begin(ledger, batch)
-    for sql, marks in ((hot_path._CLAIM, 5), (hot_path._SETTLE, 15)):
+    for sql, marks in ((hot_path._CLAIM, 11), (hot_path._SETTLE, 15)):
         plan = "\n".join(row[0] for row in ledger._all("EXPLAIN " + sql, *["1"] * marks))
         assert "Seq Scan on transfer t" not in plan
         assert "transfer_pkey on transfer" in plan
