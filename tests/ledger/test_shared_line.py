@@ -1,7 +1,9 @@
-"""The line to a shared ledger, lost or silent at moments that are hard to hit from outside."""
+"""A shared ledger at moments that are hard to hit from outside: made by several, its line lost or silent."""
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 from ledger_parts import Row, begin, enrol
@@ -11,6 +13,20 @@ from postgres_server import Server
 from batchcredit.ledger import registry
 from batchcredit.ledger.postgres import sender
 from batchcredit.ledger.postgres.database import PostgresDatabase
+
+
+def test_a_new_ledger_is_made_once_by_all_who_come_at_the_same_moment(postgres: Server) -> None:
+    """None of them finds a schema that it could lock, and each of them gets the same ledger."""
+    with ThreadPoolExecutor(8) as threads:
+        for _ in range(3):
+            url, gate = postgres.fresh_url(), threading.Barrier(8)
+
+            def made(url: str = url, gate: threading.Barrier = gate) -> str:
+                gate.wait(10)
+                with closing(registry.hold(url, "run")) as ledger:
+                    return ledger.id
+
+            assert len({each.result() for each in [threads.submit(made) for _ in range(8)]}) == 1
 
 
 def test_the_end_of_a_run_is_written_down_over_a_new_session(postgres: Server) -> None:

@@ -264,6 +264,8 @@ _UNDECIDED = (pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR)
 #: with the transaction, however it ends.
 _KEY = "hashtextextended('batchcredit ' || current_schema(), 0)"
 LOCK_ALONE = f"SELECT pg_advisory_xact_lock({_KEY})"
+#: The same by the schema's name: while there is none yet, there is no current_schema() to lock.
+LOCK_NEW = f"SELECT pg_advisory_xact_lock({_KEY.replace('current_schema()', 'CAST(?1 AS TEXT)')})"
 LOCK_BESIDE = f"SELECT pg_advisory_xact_lock_shared({_KEY})"
 
 

@@ -7,7 +7,7 @@ from psycopg import sql
 
 from batchcredit import host
 from batchcredit.errors import RefusedError
-from batchcredit.ledger.postgres.database import LOCK_ALONE, PostgresDatabase, native
+from batchcredit.ledger.postgres.database import LOCK_NEW, PostgresDatabase, native
 
 #: Where the ledger lives: the cluster, and the line of its history that a promoted copy leaves.
 HOME = "home"
@@ -33,8 +33,8 @@ def bring_up(database: PostgresDatabase) -> int:
         return taken
     schema = sql.Identifier(database.address.schema)
     with database.transaction(), database.attempt():
+        database.cursor().execute(native(LOCK_NEW), (database.address.schema,))
         database.connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(schema))
-        database.cursor().execute(native(LOCK_ALONE))  # now that there is a current_schema()
         taken = version_of(database)
         for step in migrations()[taken:]:
             database.connection.execute(step.encode())
