@@ -35,8 +35,8 @@ soak: $(READY)
 	$(BIN)/python tests/simulation/soak.py --seeds $(SEEDS)
 
 torture: $(READY)
-	TORTURE_ROUNDS=$(ROUNDS) TORTURE_SEED=$(SEED) $(BIN)/python -m pytest -q -m torture tests/torture/test_torture.py \
-		tests/distributed/test_distributed_torture.py
+	TORTURE_ROUNDS=$(ROUNDS) TORTURE_SEED=$(SEED) $(BIN)/python -m pytest -q -m torture tests/torture/test_torture.py tests/torture/test_torture_senders.py \
+		tests/acceptance/test_senders_held_up.py tests/distributed/test_distributed_torture.py
 
 soak-real: $(READY)
 	SOAK_MINUTES=$(MINUTES) $(BIN)/python -m pytest -q -m torture tests/torture/test_soak.py

@@ -1,7 +1,5 @@
 """Several senders of one batch on a PostgreSQL ledger, each a command of its own."""
 
-import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -41,28 +39,32 @@ class Crowd:
         self.members: list[Running] = []
         cli.env["BATCHCREDIT_LEDGER"] = self.url
 
-    def run(self, path: Path, how: Launch | None = None, port: int | None = None) -> Running:
+    def run(self, path: Path, how: Launch | None = None, port: int | None = None, **flags: int) -> Running:
         """Send a file, over another port than the server's own where one is named."""
-        return self._start(how, port, "run", path, "--batch", BATCH, "--out", RESULTS)
+        return self._start(how, port, flags, "run", path, "--batch", BATCH, "--out", RESULTS)
 
-    def resume(self, how: Launch | None = None, port: int | None = None) -> Running:
+    def resume(self, **flags: int) -> Running:
         """Join in."""
-        return self._start(how, port, "resume", BATCH)
+        return self._start(None, None, flags, "resume", BATCH)
 
     def finish(self) -> Ended:
         """Send what is left, alone."""
         return self.resume().end()
 
-    def _start(self, how: Launch | None, port: int | None, *argv: object) -> Running:
-        words = [str(each) for each in (*argv, "--yes", "--json", "--skip-preflight")]
-        env = {**self.cli.env, "BATCHCREDIT_LEDGER": self._url(port)}
+    def _start(
+        self, how: Launch | None, port: int | None, flags: Mapping[str, int], *argv: object
+    ) -> Running:
+        asked = [f"--{name}={value}" for name, value in flags.items()]
+        words = [str(each) for each in (*argv, *asked, "--yes", "--json", "--skip-preflight")]
+        env = {**self.cli.env, "BATCHCREDIT_LEDGER": self.url_at(port or self.server.port)}
         outputs = self.cli.home / f"sender-{len(self.members)}"
         member = Running(how or self.cli.forks or launch, words, self.cli.folder, env, outputs)
         self.members.append(member)
         return member
 
-    def _url(self, port: int | None) -> str:
-        return self.url.replace(f":{self.server.port}/", f":{port or self.server.port}/")
+    def url_at(self, port: int) -> str:
+        """The ledger's address by way of another port."""
+        return self.url.replace(f":{self.server.port}/", f":{port}/")
 
     def ask(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """What the ledger's user is answered in the ledger's schema."""
@@ -91,9 +93,7 @@ class Crowd:
 
     def end_all(self) -> None:
         for member in self.members:
-            if not member.has_ended:
-                os.kill(member.pid, signal.SIGKILL)
-                member.kill()
+            member.kill()
 
     def assert_no_secret(self) -> None:
         """Nothing that was said holds the ledger's password."""
