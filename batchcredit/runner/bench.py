@@ -219,9 +219,13 @@ def _rows(wanted: BenchOptions, concurrency: int) -> int:
 
 @contextmanager
 def _folder_beside(ledger_url: str) -> Iterator[Path]:
-    """A folder on the file system that holds the ledger, or would; nothing interrupts its removal."""
-    ledger = registry.sqlite_path(ledger_url).resolve()
-    beside = next(folder for folder in ledger.parents if folder.is_dir())
+    """A folder on the file system that holds the ledger, or would; nothing interrupts its removal. What a
+    shared ledger costs depends on where it is, and is not measured: the working folder holds one then."""
+    if registry.is_shared(ledger_url):
+        beside = Path.cwd()
+    else:
+        ledger = registry.sqlite_path(ledger_url).resolve()
+        beside = next(folder for folder in ledger.parents if folder.is_dir())
     try:
         folder = Path(tempfile.mkdtemp(prefix="batchcredit-bench-", dir=beside))
     except OSError as error:
