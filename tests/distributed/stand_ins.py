@@ -30,8 +30,8 @@ class StandIn:
             case "refused":
                 return Report(Told(), problem="a profile is missing", reason="settings")
             case "until stopped":
-                self._stopped.wait(30)
-                return Report(Told(said=(("heard out", False),)), left="stopped")
+                said = "heard out" if self._stopped.wait(30) else "nobody came"
+                return Report(Told(said=((said, False),)), left="stopped")
             case "deaf":
                 threading.Event().wait(30)
         return Report(Told(said=(("done", False),)))
