@@ -26,7 +26,13 @@ class RayFleet(Fleet):
 
     async def send(self, rest: Rest, lanes: Sequence[Lane]) -> str:
         name = f"{rest.ledger.id}-{rest.run}-{rest.ledger.sender}"
-        crew = Crew(name, self._senders, partial(_errand, rest, lanes), rest.desk.settings.outage_wait_s)
+        senders = min(self._senders, *(lane.policy.concurrency for lane in lanes))
+        if senders < self._senders:
+            rest.desk.attendant.note(
+                f"{senders} of {self._senders} senders start: concurrency lets a lane have no more in flight"
+            )
+        errand = partial(_errand, rest, lanes, senders)
+        crew = Crew(name, senders, errand, rest.desk.settings.outage_wait_s)
         before = [lane.meter for lane in lanes]
         try:
             await run_sync(crew.start, now())
@@ -43,7 +49,7 @@ class RayFleet(Fleet):
         return crew.left
 
 
-def _errand(rest: Rest, lanes: Sequence[Lane]) -> Errand:
+def _errand(rest: Rest, lanes: Sequence[Lane], senders: int) -> Errand:
     """What a sender is to do, as things are now. Whoever asks and counts is here."""
     desk = rest.desk
     how = replace(desk.how, yes=True, canary=None, limit=None, fleet=None, note=registry.silent)
@@ -57,6 +63,7 @@ def _errand(rest: Rest, lanes: Sequence[Lane]) -> Errand:
         profiles=tuple(lane.profile for lane in lanes),
         live=desk.live,
         listens=desk.attendant.listens,
+        senders=senders,
     )
 
 

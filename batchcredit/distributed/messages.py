@@ -26,7 +26,8 @@ class Introduction:
 @dataclass(frozen=True, slots=True)
 class Errand:
     """What a sender is to do: send through `profiles` what is left of a batch, until `driver` has gone.
-    `listens`: somebody wants to hear of each row. Holds every secret of the settings."""
+    `senders` share what a lane may have in flight. `listens`: somebody wants to hear of each row. Holds every
+    secret of the settings."""
 
     settings: Settings = field(repr=False)
     how: SendOptions = field(repr=False)
@@ -37,6 +38,7 @@ class Errand:
     profiles: tuple[str, ...]
     live: bool
     listens: bool
+    senders: int = 1
 
     def packed(self) -> bytes:
         """As bytes that are to be sealed."""

@@ -18,6 +18,7 @@ from batchcredit.ledger.base import LaneRecord, Ledger
 from batchcredit.runner.outgoing import lanes
 from batchcredit.runner.outgoing.desk import Desk
 from batchcredit.runner.outgoing.sending import Sending, Stop, one_error
+from batchcredit.settings import lowered
 
 #: Told nothing, and after its report, the process of a sender ends by itself after so long: its driver may
 #: be gone. Sooner where that is why it ended.
@@ -70,7 +71,10 @@ async def _sent(errand: Errand, reporter: Reporter, signals: "Signals") -> str:
     """Send what is left; the reason why rows are left, or ""."""
     settings, how = errand.settings, errand.how
     reporter.listen(asked=errand.listens)
-    known = lanes.profiles(settings, how)
+    known = {
+        name: lowered(profile, max(1, profile.concurrency // errand.senders), None)
+        for name, profile in lanes.profiles(settings, how).items()
+    }
     desk = Desk(settings, how, reporter, known, lanes.is_live(errand.profiles, known, how))
     async with AsyncExitStack() as stack:
         ledger = stack.enter_context(closing(registry.hold(errand.ledger_url, how.command)))

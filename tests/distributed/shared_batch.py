@@ -13,7 +13,7 @@ from ray_cluster import Cluster, admission
 
 from batchcredit.sandbox import SandboxAddress
 
-#: Requests that one sender has in flight at each provider.
+#: Requests that all senders together have in flight at each provider.
 AT_ONCE = 4
 
 #: A secret of the driver.

@@ -9,7 +9,7 @@ import pytest
 from command_line import wait_for
 from postgres_server import PASSWORD, Server
 from ray_cluster import Cluster
-from shared_batch import KEY, SharedBatch, shared_batch
+from shared_batch import AT_ONCE, KEY, SharedBatch, shared_batch
 
 from batchcredit.sandbox import Control, SandboxAddress
 
@@ -50,6 +50,10 @@ def test_a_cluster_sends_a_batch(batch: SharedBatch) -> None:
     assert ended.code == 0, ended
     assert batch.stands() == {"credited": ROWS}
     assert ended.json["rows_per_s"] > 0
+    for provider in ("clicksend", "fastmessage"):  # each answer takes half a second
+        came = [arrival["arrived_at"] for arrival in batch.arrived() if arrival["provider"] == provider]
+        together = [sum(first <= later < first + 0.49 for later in came) for first in came]
+        assert AT_ONCE // 2 < max(together) <= AT_ONCE
     assert "sender 3" not in ended.stderr  # nobody had to be replaced
     assert "ray" not in ended.stderr.lower()
     wait_for(lambda: not cluster.senders(), 60)
