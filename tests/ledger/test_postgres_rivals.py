@@ -3,26 +3,33 @@
 import contextlib
 import time
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 
 import pytest
 from ledger_parts import (
+    DAY_MS,
+    NO_CAPS,
     Clock,
     Lanes,
     PostgresHome,
     Row,
     a_claim,
+    a_settle,
     begin,
     claim,
     correct,
     enrol,
+    enrol_rows,
+    refusal,
     row_of,
+    say,
     settle,
     states,
 )
 from postgres_server import Server
 
-from batchcredit.ledger.base import BatchRecord, Claimed, NotClaimed
-from batchcredit.ledger.postgres.database import Pipeline, _cut
+from batchcredit.ledger.base import BatchRecord, Claimed, EnrolChunk, NotClaimed
+from batchcredit.ledger.postgres.database import Pipeline, _cut, _cut_after
 from batchcredit.ledger.postgres.ledger import PostgresLedger
 from batchcredit.transfer import Event, State
 
@@ -184,3 +191,149 @@ def test_what_never_left_is_pending_again_though_two_sessions_are_lost(
     assert states(other, batch) == [State.PENDING, State.SENDING]
     settle(sender, batch, 2, Event.CREDIT)
     assert states(other, batch) == [State.PENDING, State.CREDITED]
+
+
+# answers that come late
+
+
+def reference_spent_elsewhere(clerk: PostgresLedger) -> None:
+    """A batch with the same reference for another client, which is credited."""
+    other = enrol(clerk, "april", [Row("berta", "20", reference="r1")])
+    in_flight(clerk, other)
+    settle(clerk, other, 1, Event.CREDIT)
+
+
+def test_a_late_credit_of_a_row_whose_reference_was_sent_elsewhere_is_an_incident(hold: Hold) -> None:
+    sender, clerk = hold(), hold()
+    batch = enrol(sender, "march", [Row("anna", "10", reference="r1")])
+    in_flight(sender, batch)
+    heard = a_settle(sender, batch, 1, Event.CREDIT)
+    moved_to_doubt(sender, clerk, batch)
+    assert not say(clerk, batch.id, 1, "not-credited", "asked by phone", 0)
+    reference_spent_elsewhere(clerk)
+
+    assert sender.commit([heard]) == [None]
+
+    row = row_of(clerk, batch)
+    assert (row.state, row.reason, row.settled_by) == (State.CREDITED, "overpaid", "provider")
+    assert [entry.what for entry in clerk.audit("march")][-1] == "overpaid"
+
+
+def test_a_late_credit_of_what_was_recognised_elsewhere_is_an_incident(hold: Hold) -> None:
+    sender, clerk = hold(), hold()
+    older = enrol(sender, "april", [Row("anna", "10", reference="r1")])
+    in_flight(clerk, older)
+    settle(clerk, older, 1, Event.REJECT)
+    batch = enrol(sender, "march", [Row("anna", "10", reference="r1")])
+    in_flight(sender, batch)
+    heard = a_settle(sender, batch, 1, Event.CREDIT)
+    moved_to_doubt(sender, clerk, batch)
+    assert not say(clerk, batch.id, 1, "not-credited", "asked by phone", 0)
+    begin(clerk, older, rejected=True)
+    assert isinstance(claim(clerk, older), Claimed)
+    settle(clerk, older, 1, Event.CREDIT)
+    begin(clerk, batch)
+    assert states(clerk, batch) == [State.ALREADY_CREDITED]
+
+    assert sender.commit([heard]) == [None]
+
+    assert (row_of(clerk, batch).state, row_of(clerk, batch).reason) == (State.CREDITED, "overpaid")
+
+
+@pytest.mark.parametrize(
+    ("second", "state", "reason"),
+    [
+        (Event.CREDIT, State.CREDITED, "overpaid"),
+        (Event.REJECT, State.CREDITED, ""),
+        (Event.RETRY, State.CREDITED, ""),
+    ],
+)
+def test_two_attempts_that_are_both_heard_late_count_both(
+    hold: Hold, second: Event, state: State, reason: str
+) -> None:
+    """The first has paid. Whatever is said of the second, the row is not one that was never paid."""
+    first, again, clerk = hold(), hold(), hold()
+    batch = enrol(first, "march", [Row()])
+    in_flight(first, batch)
+    heard_of_first = a_settle(first, batch, 1, Event.CREDIT)
+    moved_to_doubt(first, clerk, batch)
+    assert not say(clerk, batch.id, 1, "not-credited", "", 0)
+    in_flight(again, batch)
+    heard_of_second = a_settle(again, batch, 1, second)
+    moved_to_doubt(again, clerk, batch)
+
+    assert first.commit([heard_of_first]) == [None]
+    assert again.commit([heard_of_second]) == [None]
+
+    row = row_of(clerk, batch)
+    assert (row.state, row.reason) == (state, reason)
+    assert refusal(clerk, batch) == "not_pending"
+
+
+@pytest.mark.parametrize("second", [Event.CREDIT, Event.REJECT])
+def test_a_corrected_row_that_is_under_way_when_its_former_self_is_found_paid(
+    hold: Hold, second: Event
+) -> None:
+    """Its own answer is heard, but it stays an incident: the client has what it asks for no more."""
+    first, again, clerk = hold(), hold(), hold()
+    batch = enrol(first, "march", [Row("anna", "10", reference="r1")])
+    in_flight(first, batch)
+    heard = a_settle(first, batch, 1, Event.CREDIT)
+    moved_to_doubt(first, clerk, batch)
+    assert not say(clerk, batch.id, 1, "not-credited", "", 0)
+    assert correct(clerk, batch, [Row("berta", "20", reference="r1")]) == 1
+    in_flight(again, batch)
+
+    assert first.commit([heard]) == [None]
+    settle(again, batch, 1, second)
+
+    expected = State.CREDITED if second is Event.CREDIT else State.IN_DOUBT
+    assert (row_of(clerk, batch).state, row_of(clerk, batch).reason) == (expected, "overpaid")
+
+
+def test_a_batch_that_had_nothing_left_is_open_again_when_a_row_never_left(hold: Hold) -> None:
+    sender, clerk = hold(), hold()
+    batch = enrol(sender, "march", [Row()])
+    in_flight(sender, batch)
+    heard = a_settle(sender, batch, 1, Event.RETRY)
+    moved_to_doubt(sender, clerk, batch)
+    assert clerk.batches("march")[0].finished_ms is not None
+
+    assert sender.commit([heard]) == [None]
+
+    assert states(clerk, batch) == [State.PENDING]
+    assert clerk.batches("march")[0].finished_ms is None
+
+
+# what the sums of a day rest on
+
+
+def test_a_run_that_was_thought_ended_goes_on_counting(hold: Hold, clock: Clock) -> None:
+    """Its sender was away while others buried it, and goes on into the next day."""
+    sender, other = hold(), hold()
+    batch = enrol(sender, "march", [Row()])
+    begin(sender, batch)
+    claim_of_it = a_claim(sender, batch)
+    moved_to_doubt(sender, other, batch)
+    clock.ms += DAY_MS
+
+    assert isinstance(sender.commit([claim_of_it])[0], NotClaimed)  # the loss is found
+    assert isinstance(sender.commit([claim_of_it])[0], Claimed)
+
+    assert other.spent(None, "USD", NO_CAPS.day_start(clock.ms)) == Decimal(1)
+
+
+# who waits for whom
+
+
+def test_moments_are_handed_out_while_a_batch_is_loaded(hold: Hold) -> None:
+    sender, loader = hold(), hold()
+    batch = enrol(sender, "march", [Row()])
+    lane = a_claim(sender, batch).lane
+    (row,) = enrol_rows([Row()], Lanes(sender))
+
+    with loader._transaction(alone=False), _cut_after(5.0, sender._database.connection):
+        loader._load(batch.id, EnrolChunk(2, [(2, *row[1:])], b""))
+        granted = sender._all("SELECT granted FROM reserve_slots(?, 1, 1000, 1000000, 0)", lane)
+
+    assert granted == [(1,)]

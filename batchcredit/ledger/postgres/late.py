@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from batchcredit.ledger.base import Settle
 from batchcredit.ledger.postgres.database import PostgresDatabase
 from batchcredit.ledger.postgres.lease import PostgresLease
+from batchcredit.ledger.sql.database import TakenError
 from batchcredit.ledger.sql.sending import SETTLE, ending
 from batchcredit.transfer import MOVES, Event, State
 
@@ -20,14 +21,31 @@ LATE |= dict.fromkeys((Event.RETRY, Event.GIVE_UP), Event.LATE_MISS)
 _FOUND = """SELECT t.state, t.settled_by, t.attempts, t.generation, t.ended_at, t.reason
     FROM transfer t WHERE t.id = ?"""
 
-_SETTLE = SETTLE.replace("state = 'sending'", "state = ?15")
+#: An attempt at a row that another one has paid, as is known by now: credited in any case, overpaid if this
+#: one may have paid, too. What was paid of a corrected row is not what it asks for.
+SETTLE_KNOWING = SETTLE.replace(
+    "state = ?1, settled_by = ?2, reason = ?3",
+    """state = CASE WHEN late_at IS NULL OR ?1 IN ('credited', 'in_doubt') THEN ?1
+        WHEN generation > 1 THEN 'in_doubt' ELSE 'credited' END,
+    settled_by = CASE WHEN late_at IS NULL THEN ?2 ELSE 'provider' END,
+    reason = CASE WHEN late_at IS NULL THEN ?3
+        WHEN ?1 IN ('credited', 'in_doubt') OR generation > 1 THEN 'overpaid' ELSE '' END""",
+)
+
+_SETTLE = SETTLE_KNOWING.replace("state = 'sending'", "state = ?15")
 
 _OVERPAID = "UPDATE transfer SET late_at = ?1, reason = 'overpaid', message = ?2 WHERE id = ?3"
 
 _MORE_THAN_ONCE = "the provider has confirmed an earlier attempt, too: the client may have the credit twice"
 
+#: The reference of such a row is no longer its own alone.
+_PAID_TOO = """UPDATE transfer SET state = 'credited', settled_by = 'provider', not_before = 0, late_at = ?1,
+    reason = 'overpaid', message = ?2 WHERE id = ?3"""
+
+_ELSEWHERE = "the provider has confirmed it, and what counts as the same transfer was credited meanwhile"
+
 _CHANGED = """UPDATE transfer SET state = 'in_doubt', settled_by = '', not_before = 0, ended_at = ?1,
-    late_at = ?1,    reason = 'overpaid', message = ?2 WHERE id = ?3"""
+    late_at = ?1, reason = 'overpaid', message = ?2 WHERE id = ?3"""
 
 _BEFORE_IT_WAS_CHANGED = "the provider has confirmed the row as it was before it was corrected"
 
@@ -62,9 +80,12 @@ class LateAnswers(PostgresLease):
             credited = outcome.event is Event.CREDIT
             if generation != attempt.generation:
                 if credited:
-                    self._note_incident(settle, state, _CHANGED, now_ms, _BEFORE_IT_WAS_CHANGED)
+                    change = _OVERPAID if state in _UNDER_WAY else _CHANGED
+                    self._note_incident(settle, state, change, now_ms, _BEFORE_IT_WAS_CHANGED)
             elif attempts != attempt.number and credited and state in _UNDER_WAY:
                 self._note_incident(settle, state, _OVERPAID, now_ms, _MORE_THAN_ONCE)
+            elif credited and state is State.ALREADY_CREDITED:
+                self._note_incident(settle, state, _PAID_TOO, now_ms, _ELSEWHERE)
             elif attempts == attempt.number or credited:
                 self._move_late(settle, state, settled_by, now_ms)
 
@@ -76,7 +97,14 @@ class LateAnswers(PostgresLease):
             return
         _, _, *said = ending(settle, now_ms)
         by = "provider" if event is not Event.LATE_MISS else ""
-        self._change(_SETTLE, after.value, by, *said, state.value)
+        try:
+            with self._database.attempt():
+                self._change(_SETTLE, after.value, by, *said, state.value)
+        except TakenError:
+            self._note_incident(settle, state, _PAID_TOO, now_ms, _ELSEWHERE)
+            return
+        if after is State.PENDING:
+            self._change("UPDATE batch SET finished_at = NULL WHERE id = ?", settle.batch)
         if state is not State.IN_DOUBT:
             self._note_row(
                 settle.transfer.id, "verdict-wrong", state, "provider", _words(settle), _known(settle)

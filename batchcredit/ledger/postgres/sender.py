@@ -28,7 +28,7 @@ from batchcredit.ledger.base import (
     Tidings,
 )
 from batchcredit.ledger.postgres.database import LOCK_BESIDE, LostError, PostgresDatabase, lost
-from batchcredit.ledger.postgres.late import Attempt, LateAnswers
+from batchcredit.ledger.postgres.late import SETTLE_KNOWING, Attempt, LateAnswers
 from batchcredit.ledger.postgres.lease import END, EVICTED, LOCKED
 from batchcredit.ledger.postgres.limits import Limits, UnsummedError
 from batchcredit.ledger.postgres.schema import refuse_elsewhere, refuse_forgetful
@@ -38,7 +38,6 @@ from batchcredit.ledger.sql.sending import (
     HELD_UP_BY,
     HOLD_BACK,
     REFERENCE_HOLDER,
-    SETTLE,
     claiming,
     ending,
     held_up,
@@ -111,17 +110,8 @@ _CLAIM = f"""WITH claimed AS ({_CLAIM_ROW}), spent AS (
     WHERE spending.currency = c.currency AND (spending.batch = ?1 OR spending.batch = 0 AND since <= ?4))
     SELECT attempts, generation FROM claimed"""
 
-#: Of this very attempt. A row that an earlier attempt has paid, as is known by now, is credited in any case.
-_SETTLE_ROW = _by_number(
-    SETTLE.replace(
-        "state = ?1, settled_by = ?2, reason = ?3",
-        """state = CASE WHEN late_at IS NULL OR ?1 IN ('credited', 'in_doubt') THEN ?1 ELSE 'credited' END,
-    settled_by = CASE WHEN late_at IS NULL THEN ?2 ELSE 'provider' END,
-    reason = CASE WHEN late_at IS NULL THEN ?3 WHEN ?1 IN ('credited', 'in_doubt') THEN 'overpaid'
-        ELSE '' END""",
-    )
-    + " AND attempts = ?15 RETURNING currency, amount, state, sent_at"
-)
+#: Of this very attempt.
+_SETTLE_ROW = _by_number(SETTLE_KNOWING + " AND attempts = ?15 RETURNING currency, amount, state, sent_at")
 
 _SETTLE = f"""WITH settled AS ({_SETTLE_ROW}), unspent AS (
     UPDATE spending SET amount = spending.amount - CAST(e.amount AS NUMERIC) FROM settled e
@@ -444,7 +434,9 @@ class PostgresSender(LateAnswers):
             unanswered = [
                 claim.transfer.id for claim in group.claims if claim.transfer.id not in group.answers
             ]
-            self._change(_TAKE_BACK, unanswered, [*self._former, self.sender])
+            if self._change(_TAKE_BACK, unanswered, [*self._former, self.sender]):
+                batch = group.claims[0].batch
+                self._change("UPDATE batch SET finished_at = NULL WHERE id = ?", batch)
         away = NotClaimed("account_in_flight", "the connection to the ledger was lost", busy_s=0.0)
         group.answers.update(dict.fromkeys(unanswered, away))
         group.claims = [claim for claim in group.claims if claim.transfer.id not in unanswered]
