@@ -2,8 +2,12 @@
 
 import contextlib
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from decimal import Decimal
+from threading import Barrier, BrokenBarrierError
+from typing import Any
 
 import pytest
 from ledger_parts import (
@@ -28,7 +32,7 @@ from ledger_parts import (
 )
 from postgres_server import Server
 
-from batchcredit.ledger.base import BatchRecord, Claimed, EnrolChunk, NotClaimed
+from batchcredit.ledger.base import BatchRecord, Caps, Claimed, EnrolChunk, NotClaimed
 from batchcredit.ledger.postgres.database import Pipeline, _cut, _cut_after
 from batchcredit.ledger.postgres.ledger import PostgresLedger
 from batchcredit.transfer import Event, State
@@ -337,3 +341,93 @@ def test_moments_are_handed_out_while_a_batch_is_loaded(hold: Hold) -> None:
         granted = sender._all("SELECT granted FROM reserve_slots(?, 1, 1000, 1000000, 0)", lane)
 
     assert granted == [(1,)]
+
+
+@pytest.fixture
+def beside() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(2) as threads:
+        yield threads
+
+
+def test_the_same_references_claimed_in_two_orders_stop_nobody(
+    hold: Hold, beside: ThreadPoolExecutor
+) -> None:
+    """Each of two senders has what the other wants next: one of them gives way."""
+    groups = []
+    for name in ("march", "april"):
+        ledger = hold()
+        rows = [Row(f"{name}{number}", reference=f"r{number}") for number in range(100)]
+        batch = enrol(ledger, name, rows)
+        begin(ledger, batch)
+        groups.append((ledger, [a_claim(ledger, batch, row) for row in range(1, 101)]))
+    groups[1][1].reverse()
+
+    granted = beside.map(lambda group: group[0].commit(group[1]), groups, timeout=60)
+
+    assert Counter(type(answer) for answers in granted for answer in answers) == {
+        Claimed: 100,
+        NotClaimed: 100,
+    }
+
+
+def test_limits_in_two_currencies_stop_nobody(
+    hold: Hold, beside: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of two senders gives back in one currency, and asks what is left of both, at the same moment."""
+    limits = {"USD": Decimal(100), "EUR": Decimal(100)}
+    caps = Caps(day_start=NO_CAPS.day_start, day=limits)
+    both, groups = Barrier(2), []
+    for name, currency in (("march", "USD"), ("april", "EUR")):
+        ledger = hold()
+        batch = enrol(ledger, name, [Row(f"{name}{number}", currency=currency) for number in range(2)])
+        begin(ledger, batch, caps=caps)
+        assert isinstance(claim(ledger, batch, 1), Claimed)
+        groups.append((ledger, [a_settle(ledger, batch, 1, Event.REJECT), a_claim(ledger, batch, 2)]))
+
+    allowed = PostgresLedger._allowed
+
+    def together(ledger: PostgresLedger, *given: Any) -> Any:
+        ledger._all("SELECT 1")  # what was sent so far is done
+        with contextlib.suppress(BrokenBarrierError):
+            both.wait(1)
+        return allowed(ledger, *given)
+
+    monkeypatch.setattr(PostgresLedger, "_allowed", together)
+    answers = list(beside.map(lambda group: group[0].commit(group[1]), groups, timeout=60))
+
+    assert [type(claimed) for _, claimed in answers] == [Claimed, Claimed]
+
+
+def test_the_limit_of_an_account_holds_while_a_sender_stands_still(
+    hold: Hold, beside: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has asked what the account got, and claims only when another has sent more."""
+    caps = Caps(day_start=NO_CAPS.day_start, account_day={"USD": Decimal(10)})
+    slow, quick = hold(), hold()
+    batch = enrol(slow, "march", [Row(amount="6"), Row(amount="7")])
+    for ledger in (slow, quick):
+        begin(ledger, batch, caps=caps)
+    first, second, paid = (
+        a_claim(slow, batch, 1),
+        a_claim(slow, batch, 2),
+        a_settle(slow, batch, 2, Event.CREDIT),
+    )
+
+    def other() -> None:
+        if isinstance(quick.commit([second])[0], Claimed):
+            quick.commit([paid])
+
+    allowed, others = slow._allowed, []
+
+    def slowly(*given: Any) -> Any:
+        answer = allowed(*given)
+        others.append(beside.submit(other))
+        wait(others, 1)
+        return answer
+
+    monkeypatch.setattr(slow, "_allowed", slowly)
+    slow.commit([first])
+    for done in others:
+        done.result(60)
+
+    assert slow.spent(batch.id, "USD", 0) <= 10

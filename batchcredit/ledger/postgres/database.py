@@ -212,16 +212,21 @@ class PostgresDatabase(Database):
 
     @contextlib.contextmanager
     def pipelined(self) -> Iterator["Pipeline"]:
-        """A transaction whose statements are sent together and answered together, all or none."""
+        """A transaction whose statements are sent together and answered together, all or none. TakenError,
+        too, where it waited for another that waited for it."""
         try:
             with self._taken(), self.connection.pipeline():
                 pipeline = Pipeline(self)
                 pipeline.execute("BEGIN")
                 yield pipeline
                 pipeline.execute("COMMIT")
+        except StorageError as error:
+            if isinstance(error.__cause__, errors.DeadlockDetected):
+                raise TakenError("deadlock") from error
+            raise
         finally:
             if self.connection.info.transaction_status in _UNDECIDED:
-                self.connection.execute("ROLLBACK")
+                self.change("ROLLBACK")
 
     def texts(self, values: Sequence[str]) -> Any:
         return list(values)

@@ -8,7 +8,9 @@ from batchcredit.ledger.caps import CapCheck, Spending
 from batchcredit.ledger.postgres.database import PostgresDatabase
 
 #: All of them are locked, in one order: so whoever spends within limits spends one after the other.
-_LOCKED = "SELECT batch, since, currency, amount FROM spending ORDER BY batch, since, currency FOR UPDATE"
+LOCK_SPENDING = (
+    "SELECT batch, since, currency, amount FROM spending ORDER BY batch, since, currency FOR UPDATE"
+)
 
 _SUM = """INSERT INTO spending (batch, since, currency, amount) VALUES (?1, ?2, ?3, ?4)
     ON CONFLICT (batch, since, currency) DO UPDATE SET amount = excluded.amount"""
@@ -28,7 +30,7 @@ class Limits:
     def refused(self, claims: Sequence[Claim], now_ms: int) -> dict[int, NotClaimed]:
         """The claims that would be more than a limit allows, each with the limit; within a transaction, from
         which on nobody else spends until it ends. Raises UnsummedError."""
-        found = self._database.all(_LOCKED)
+        found = self._database.all(LOCK_SPENDING)
         self._sums = {(batch, since, currency): amount for batch, since, currency, amount in found}
         if any(key not in self._sums for key in self._needed(now_ms)):
             raise UnsummedError

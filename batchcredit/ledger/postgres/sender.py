@@ -30,7 +30,7 @@ from batchcredit.ledger.base import (
 from batchcredit.ledger.postgres.database import LOCK_BESIDE, LostError, PostgresDatabase, lost
 from batchcredit.ledger.postgres.late import SETTLE_KNOWING, Attempt, LateAnswers
 from batchcredit.ledger.postgres.lease import END, EVICTED, LOCKED
-from batchcredit.ledger.postgres.limits import Limits, UnsummedError
+from batchcredit.ledger.postgres.limits import LOCK_SPENDING, Limits, UnsummedError
 from batchcredit.ledger.postgres.schema import refuse_elsewhere, refuse_forgetful
 from batchcredit.ledger.sql.database import Row, TakenError
 from batchcredit.ledger.sql.sending import (
@@ -222,7 +222,7 @@ class PostgresSender(LateAnswers):
             some, rest = rest[:CLAIMS_MOST], rest[CLAIMS_MOST:]
             try:
                 self._commit_once(group, some)
-            except TakenError:  # two claims of one reference at the same moment, which only the index sees
+            except TakenError:  # claims of one reference at the same moment, which only the index sees
                 for claim in some:
                     self._claim_alone(group, claim)
         while group.late:
@@ -243,12 +243,13 @@ class PostgresSender(LateAnswers):
             with self._database.pipelined() as pipeline:
                 pipeline.execute(LOCK_BESIDE)
                 pipeline.execute(_PLAN_ONCE)
+                pipeline.execute(LOCK_SPENDING)  # before any other, or two could wait for each other
                 settled = pipeline.each(_SETTLE, [self._ending(settle, group) for settle in group.settles])
-                for pause in group.pauses:
+                for pause in sorted(group.pauses, key=lambda pause: pause.lane):
                     pipeline.execute(_PAUSE, pause.until_ms + self._database.offset_ms, pause.lane)
+                if claims:
+                    pipeline.execute(_LOCK_ACCOUNTS, [claim.transfer.account_key for claim in claims])
                 allowed = self._allowed(group, claims)
-                if allowed:
-                    pipeline.execute(_LOCK_ACCOUNTS, [claim.transfer.account_key for claim in allowed])
                 claimed = pipeline.each(_CLAIM, [self._intent(claim, group) for claim in allowed])
         except UnsummedError:
             assert self._limits
