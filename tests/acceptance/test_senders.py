@@ -125,7 +125,7 @@ def test_nothing_is_sent_while_the_line_is_away(senders: Crowd, sandbox: Sandbox
     given = batch_rows(120, accounts=60)
     sandbox.control.set(latency_s=0.2)
     senders.cli.configure(
-        sandbox.address, sandbox.login, clicksend=LANE, fastmessage=LANE, top='outage_wait = "2s"'
+        sandbox.address, sandbox.login, clicksend=LANE, fastmessage=LANE, top='outage_wait = "4s"'
     )
     with postgres_proxy(senders.server.port) as line:
         running = senders.run(senders.cli.write("batch.csv", given), hasty, line.port)
