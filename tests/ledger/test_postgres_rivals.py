@@ -92,9 +92,9 @@ def lose_answer(monkeypatch: pytest.MonkeyPatch, ledger: PostgresLedger) -> None
     pipelined = ledger._database.pipelined
 
     @contextlib.contextmanager
-    def deaf() -> Iterator[Pipeline]:
+    def deaf(most_s: float) -> Iterator[Pipeline]:
         monkeypatch.setattr(ledger._database, "pipelined", pipelined)
-        with pipelined() as pipeline:
+        with pipelined(most_s) as pipeline:
             yield pipeline
         raise_lost(ledger)
 

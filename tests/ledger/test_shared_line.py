@@ -2,17 +2,23 @@
 
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, nullcontext
+from decimal import Decimal
+from typing import Any
 
 import pytest
-from ledger_parts import Row, begin, enrol
+from ledger_parts import NO_CAPS, Row, a_claim, begin, claim, enrol, settle
 from postgres_proxy import postgres_proxy
 from postgres_server import Server
 
 from batchcredit.ledger import registry
+from batchcredit.ledger.base import BatchRecord, Caps, Claimed, Ledger, NotClaimed
 from batchcredit.ledger.postgres import sender
 from batchcredit.ledger.postgres.database import PostgresDatabase
+from batchcredit.ledger.postgres.limits import Limits
+from batchcredit.transfer import Event
 
 
 def test_a_new_ledger_is_made_once_by_all_who_come_at_the_same_moment(postgres: Server) -> None:
@@ -27,6 +33,61 @@ def test_a_new_ledger_is_made_once_by_all_who_come_at_the_same_moment(postgres: 
                     return ledger.id
 
             assert len({each.result() for each in [threads.submit(made) for _ in range(8)]}) == 1
+
+
+@pytest.fixture
+def standing_still(
+    postgres: Server, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[Ledger, Ledger, BatchRecord]]:
+    """A sender that stands still in the middle of a commit, and another one of the same batch."""
+    url, goes_on, reached = postgres.fresh_url(), threading.Event(), threading.Event()
+    caps = Caps(day_start=NO_CAPS.day_start, batch={"USD": Decimal(10)})
+    monkeypatch.setattr(sender, "ANSWER_MOST_S", 2.0)
+    with closing(registry.hold(url, "run")) as still, closing(registry.hold(url, "run")) as other:
+        batch = enrol(still, "march", [Row(), Row(account="berta")])
+        begin(still, batch, caps=caps)
+        begin(other, batch, caps=caps)
+        assert isinstance(claim(other, batch, 2), Claimed)  # and so the sums are there
+        wanted, looked = a_claim(still, batch, 1), Limits.refused
+
+        def refused(limits: Limits, *of: Any) -> dict[int, NotClaimed]:
+            found = looked(limits, *of)
+            if limits is still._limits:  # type: ignore[attr-defined]
+                reached.set()
+                goes_on.wait(20)
+            return found
+
+        monkeypatch.setattr(Limits, "refused", refused)
+        monkeypatch.setattr(still._database, "answering_within", lambda _: nullcontext())  # type: ignore[attr-defined]
+        with ThreadPoolExecutor(1) as thread:
+            standing = thread.submit(still.commit, [wanted])
+            assert reached.wait(5)
+            yield still, other, batch
+            monkeypatch.undo()
+            goes_on.set()
+            assert isinstance(standing.result()[0], NotClaimed)
+
+
+def test_who_stands_still_in_mid_commit_holds_nobody_up(
+    standing_still: tuple[Ledger, Ledger, BatchRecord],
+) -> None:
+    """Its transaction has locks that others need: the server ends it."""
+    _, other, batch = standing_still
+    was = other.sender
+    settle(other, batch, 2, Event.CREDIT)
+    assert other.cancel(batch.id, 1, "no more") == 1
+    assert other.sender == was
+
+
+def test_who_stands_still_in_mid_commit_can_be_evicted(
+    standing_still: tuple[Ledger, Ledger, BatchRecord],
+) -> None:
+    """The session goes first, and with it the locks."""
+    still, other, _ = standing_still
+    began = time.monotonic()
+    assert other.evict(still.sender, "hangs") == 0
+    assert time.monotonic() - began < 1.5
+    assert [entry.what for entry in other.audit("march")] == ["evicted"]
 
 
 def test_the_end_of_a_run_is_written_down_over_a_new_session(postgres: Server) -> None:

@@ -37,7 +37,7 @@ _SESSION = (
     "SET client_min_messages = warning",
     "SET default_transaction_isolation = 'read committed'",
     "SET lock_timeout = '120s'",
-    "SET idle_in_transaction_session_timeout = '120s'",
+    "SET idle_in_transaction_session_timeout = '30s'",
     "SET tcp_keepalives_idle = 10",
     "SET tcp_keepalives_interval = 5",
     "SET tcp_keepalives_count = 3",
@@ -211,13 +211,16 @@ class PostgresDatabase(Database):
             yield
 
     @contextlib.contextmanager
-    def pipelined(self) -> Iterator["Pipeline"]:
+    def pipelined(self, most_s: float) -> Iterator["Pipeline"]:
         """A transaction whose statements are sent together and answered together, all or none. TakenError,
-        too, where it waited for another that waited for it."""
+        too, where it waited for another that waited for it. Of a process that stands still in the middle of
+        it the server ends the session after `most_s`, from version 17 on."""
         try:
             with self._taken(), self.connection.pipeline():
                 pipeline = Pipeline(self)
                 pipeline.execute("BEGIN")
+                if self.connection.info.server_version >= _ENDS_TRANSACTIONS:
+                    pipeline.execute(_TRANSACTION_MOST, f"{round(most_s * 1000)}ms")
                 yield pipeline
                 pipeline.execute("COMMIT")
         except StorageError as error:
@@ -262,6 +265,10 @@ class Pipeline:
         cursor.executemany(native(sql), rows, returning=True)
         return lambda: [answer.fetchall() for answer in cursor.results()]
 
+
+#: No idle_in_transaction_session_timeout counts in a pipeline (postgresql.org/docs, transaction_timeout).
+_ENDS_TRANSACTIONS = 170_000
+_TRANSACTION_MOST = "SELECT set_config('transaction_timeout', ?1, true)"
 
 _UNDECIDED = (pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR)
 

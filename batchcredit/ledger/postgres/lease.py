@@ -30,20 +30,26 @@ _LIVING = f"""SELECT s.id, s.run, b.name, s."user", s.host, s.pid, s.command, s.
 
 _GONE = f"SELECT s.id FROM sender s WHERE s.ended_at IS NULL AND NOT {LOCKED}"
 
-_BACKEND = """SELECT pg_terminate_backend(l.pid) FROM pg_locks l
+#: Ends its session, and waits until it has ended.
+_BACKEND = """SELECT pg_terminate_backend(l.pid, 5000) FROM pg_locks l
     WHERE l.locktype = 'advisory' AND l.objsubid = 2 AND l.granted
     AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
     AND l.classid = CAST(?1 AS oid) AND l.objid = CAST(?2 AS oid)"""
 
-END = "UPDATE sender SET ended_at = ?1, why = ?2 WHERE id = ?3 AND ended_at IS NULL"
+EVICTED = "evicted"
+
+END = f"""UPDATE sender SET ended_at = ?1, why = CASE why WHEN '{EVICTED}' THEN why ELSE ?2 END
+    WHERE id = ?3 AND ended_at IS NULL"""
+
+_LEFT_BY = """SELECT (SELECT count(*) FROM transfer t
+        WHERE t.sender = s.id AND t.state = 'in_doubt' AND t.reason = 'interrupted'),
+    b.name, s.host, s.pid FROM sender s JOIN batch b ON b.id = s.batch WHERE s.id = ?"""
 
 _HEARD_ALL = "NOT EXISTS (SELECT 1 FROM transfer t WHERE t.sender = ?3 AND t.state = 'sending')"
 
 _END_RUNS = """UPDATE run SET ended_at = ?1, reason = 'interrupted' WHERE ended_at IS NULL
     AND NOT EXISTS (SELECT 1 FROM sender s WHERE s.run = run.id AND s.ended_at IS NULL)
     AND EXISTS (SELECT 1 FROM sender s WHERE s.run = run.id)"""
-
-EVICTED = "evicted"
 
 
 class PostgresSenders(PostgresReader):
@@ -142,22 +148,16 @@ class PostgresLease(PostgresSenders, SqlLedger):
         super().end_run(run, batch, reason)
 
     def evict(self, sender: int, note: str) -> int:
-        self._bury()
+        if not self._change("UPDATE sender SET why = ? WHERE id = ? AND ended_at IS NULL", EVICTED, sender):
+            raise no_sender(sender, self.url)
+        self._all(_BACKEND, self._class, sender)  # first: standing still, it may hold a lock that we need
         with self._transaction():
-            found = self._all(
-                """SELECT b.name, s.host, s.pid FROM sender s JOIN batch b ON b.id = s.batch
-                WHERE s.id = ? AND s.ended_at IS NULL""",
-                sender,
-            )
-            if not found:
-                raise no_sender(sender, self.url)
-            batch, there, pid = found[0]
-            rows = self._end_sender(sender, EVICTED)
+            self._end_sender(sender, EVICTED)
+            ((rows, batch, there, pid),) = self._all(_LEFT_BY, sender)
             who = f"sender {sender} (process {pid} on {there}): {rows} rows in doubt"
             self._note(EVICTED, batch, None, "", "", "person", note, who)
             self._change(FINISH_LATE, self._now_ms())
-        self._all(_BACKEND, self._class, sender)
-        return rows
+        return int(rows)
 
     def close(self) -> None:
         """Whoever has heard of all that it sent says good-bye; others are found to have ended."""

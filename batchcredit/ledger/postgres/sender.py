@@ -240,7 +240,7 @@ class PostgresSender(LateAnswers):
     def _commit_once(self, group: Group, claims: Sequence[Claim]) -> None:
         """One transaction, and without limits one round trip."""
         try:
-            with self._database.pipelined() as pipeline:
+            with self._database.pipelined(ANSWER_MOST_S) as pipeline:
                 pipeline.execute(LOCK_BESIDE)
                 pipeline.execute(_PLAN_ONCE)
                 pipeline.execute(LOCK_SPENDING)  # before any other, or two could wait for each other
@@ -289,9 +289,8 @@ class PostgresSender(LateAnswers):
         transfer = claim.transfer
         found = self._all(_STANDING, transfer.id, self.sender, *_content(claim))
         state, late_ms, is_as_claimed, paused_ms, holder, since_ms, there, pid, goes_on, said = found[0]
-        if not goes_on:
-            self._evicted = True
-        if state != State.PENDING or late_ms is not None or not is_as_claimed or not goes_on:
+        self._evicted |= not goes_on
+        if state != State.PENDING or late_ms is not None or not is_as_claimed or self._evicted:
             return NotClaimed("not_pending", "the row is no longer to be sent")
         if said != str(self.sender):
             raise mixed_sessions(self.url)
