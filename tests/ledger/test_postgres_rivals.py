@@ -1,10 +1,12 @@
 """Several holders of one PostgreSQL ledger at a time, each of which may lose its session at any moment."""
 
 import contextlib
+import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing
 from decimal import Decimal
 from threading import Barrier, BrokenBarrierError
 from typing import Any
@@ -24,6 +26,7 @@ from ledger_parts import (
     correct,
     enrol,
     enrol_rows,
+    lane_of,
     refusal,
     row_of,
     say,
@@ -32,7 +35,8 @@ from ledger_parts import (
 )
 from postgres_server import Server
 
-from batchcredit.ledger.base import BatchRecord, Caps, Claimed, EnrolChunk, NotClaimed
+from batchcredit.errors import RefusedError
+from batchcredit.ledger.base import BatchRecord, Caps, Claimed, EnrolChunk, NewBatch, NotClaimed, Pause
 from batchcredit.ledger.postgres.database import Pipeline, _cut, _cut_after
 from batchcredit.ledger.postgres.ledger import PostgresLedger
 from batchcredit.transfer import Event, State
@@ -431,3 +435,57 @@ def test_the_limit_of_an_account_holds_while_a_sender_stands_still(
         done.result(60)
 
     assert slow.spent(batch.id, "USD", 0) <= 10
+
+
+# servers and files that are not as usual
+
+
+def test_moments_are_those_of_this_host_whatever_the_clock_of_the_server_shows(
+    hold: Hold, clock: Clock
+) -> None:
+    ledger = hold()
+    ledger._database.offset_ms = DAY_MS
+    batch = enrol(ledger, "march", [Row()])
+    in_flight(ledger, batch)
+
+    ledger.commit([a_settle(ledger, batch, 1, Event.RETRY, clock.ms + 5_000)])
+    ledger.commit([Pause(lane_of(ledger, batch), clock.ms + 7_000)])
+
+    ((_, not_before_ms),) = ledger.candidates(batch.id, lane_of(ledger, batch), 0, 10)
+    (lane,) = ledger.batch_lanes(batch.id)
+    assert (not_before_ms, lane.lane.paused_until_ms) == (clock.ms + 5_000, clock.ms + 7_000)
+    assert ledger.lane(lane.lane.identity) == lane.lane
+
+
+def test_no_timeout_of_an_operator_ends_a_question_or_a_large_batch(postgres: Server) -> None:
+    told = "-c%20statement_timeout%3D7000%20-c%20idle_session_timeout%3D7000"
+    with closing(PostgresHome(f"{postgres.fresh_url()}&options={told}").hold()) as ledger:
+        assert isinstance(ledger, PostgresLedger)
+        for name in ("statement_timeout", "idle_session_timeout"):
+            assert ledger._all(f"SHOW {name}") == [("0",)]
+
+
+def test_whatever_stands_in_a_bad_cell_is_enrolled_and_corrected(hold: Hold) -> None:
+    ledger = hold()
+    dice = random.Random(1)
+    endless = "".join(chr(dice.randrange(0x10000, 0x110000)) for _ in range(20_000))
+    bad = [
+        Row(account=endless, amount=endless, currency=endless, reference=endless, state=State.INVALID),
+        Row(account="a\0b\\N\n\t\\.\n", amount="\0", reference="r\0", state=State.INVALID),
+    ]
+    batch = enrol(ledger, "march", [*bad, Row(reference="r1")])
+
+    assert correct(ledger, batch, [*bad, Row(amount="2", reference="r1")]) == 1
+
+    assert [row.amount for row in ledger.rows(batch.id, 2, 3)] == ["\ufffd", "2"]
+
+
+def test_of_two_that_adopt_a_batch_one_is_told(hold: Hold) -> None:
+    ledger = hold()
+    batch = enrol(ledger, "march", [Row()])
+    new = NewBatch("march", batch.content, "", "", {}, {}, live=False)
+
+    with pytest.raises(RefusedError) as refused:
+        ledger.adopt(new, [], "", "")
+
+    assert refused.value.reason == "enrolled_meanwhile"

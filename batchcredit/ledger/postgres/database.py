@@ -55,6 +55,11 @@ _FAREWELLS = (
 #: What psycopg warns of, such as of a pipeline that is broken off, it raises as well.
 logging.getLogger("psycopg").setLevel(logging.CRITICAL)
 
+#: What an operator may have set for sessions that are not a program's. A person may think about a question,
+#: and a large batch may take its time; our own limits hold. A server may not know all of them yet.
+_PATIENT = """SELECT set_config(name, '0', false) FROM pg_settings
+    WHERE name IN ('statement_timeout', 'transaction_timeout', 'idle_session_timeout')"""
+
 _MARK = re.compile(r"\?(\d*)")
 
 
@@ -197,7 +202,7 @@ class PostgresDatabase(Database):
         into = sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(table), names)
         with self._errors(), self.connection.cursor().copy(into) as copy:
             for row in rows:
-                copy.write_row(_without_nul(row))
+                copy.write_row(row)
 
     @contextlib.contextmanager
     def transaction(self, *, alone: bool = True) -> Iterator[None]:
@@ -297,6 +302,7 @@ def _connected(address: Address) -> psycopg.Connection[Row]:
         with _cut_after(CONNECT_MOST_S, connection):
             for setting in _SESSION:
                 connection.execute(setting.encode())
+            connection.execute(_PATIENT)
             path = sql.SQL("SET search_path = {}, pg_temp").format(sql.Identifier(address.schema))
             connection.execute(path)
     except psycopg.Error as error:
@@ -324,10 +330,3 @@ def _cut(connection: psycopg.Connection[Row]) -> None:
             line.shutdown(socket.SHUT_RDWR)
         finally:
             line.detach()
-
-
-def _without_nul(row: Sequence[Any]) -> Sequence[Any]:
-    """PostgreSQL has no text with a NUL; only a cell that is invalid anyway can hold one."""
-    if any(isinstance(cell, str) and "\0" in cell for cell in row):
-        return [cell.replace("\0", "\ufffd") if isinstance(cell, str) else cell for cell in row]
-    return row

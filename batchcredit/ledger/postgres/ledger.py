@@ -2,11 +2,12 @@
 
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from batchcredit.errors import RefusedError
-from batchcredit.ledger.base import BatchRecord, EnrolChunk, NewBatch
+from batchcredit.ledger.base import AdoptChunk, BatchRecord, EnrolChunk, EnrolRow, NewBatch
 from batchcredit.ledger.postgres.database import PostgresDatabase
 from batchcredit.ledger.postgres.schema import (
     HOME,
@@ -20,6 +21,7 @@ from batchcredit.ledger.postgres.schema import (
 from batchcredit.ledger.postgres.sender import PostgresSender
 from batchcredit.ledger.registry import silent
 from batchcredit.ledger.sql.database import TakenError
+from batchcredit.transfer import State
 
 #: How often somebody else's enrolment of the same batch is looked at.
 _LOOK_S = 0.5
@@ -60,9 +62,24 @@ class PostgresLedger(PostgresSender):
     def enrol(self, new: NewBatch, chunks: Iterable[EnrolChunk]) -> BatchRecord:
         """As promised; where somebody else enrols the very same meanwhile, theirs is waited for and taken."""
         try:
-            return super().enrol(new, chunks)
+            return super().enrol(new, map(_storable, chunks))
         except TakenError:
             return self._joined(new)
+
+    def adopt(self, new: NewBatch, chunks: Iterable[AdoptChunk], note: str, known: str) -> BatchRecord:
+        try:
+            return super().adopt(new, map(_adoptable, chunks), note, known)
+        except TakenError as error:
+            raise _enrolled_meanwhile(new.name) from error
+
+    def correct(
+        self,
+        batch: int,
+        content: bytes,
+        chunks: Iterable[EnrolChunk],
+        rows: Collection[int] | None = None,
+    ) -> int:
+        return super().correct(batch, content, map(_storable, chunks), rows)
 
     def _joined(self, new: NewBatch) -> BatchRecord:
         while not (found := [batch for batch in self.batches(new.name) if batch.name == new.name]):
@@ -73,11 +90,7 @@ class PostgresLedger(PostgresSender):
             time.sleep(_LOOK_S)
         if found and found[0].content == new.content:
             return found[0]
-        raise RefusedError(
-            f"another run has just enrolled a batch {new.name}, or has given it up",
-            reason="enrolled_meanwhile",
-            cure="run the same command again",
-        )
+        raise _enrolled_meanwhile(new.name)
 
     def _make_ready(self, batch: int, new: NewBatch, rows: int) -> None:
         super()._make_ready(batch, new, rows)
@@ -101,3 +114,38 @@ class PostgresLedger(PostgresSender):
             reason="usage",
             cure="pg_dump and pg_restore, with no sender running; then, there: batchcredit ledger accept",
         )
+
+
+#: An index takes three such texts, and no much longer ones. Those of a row that may be sent are short; what
+#: stood in the cells of one that is invalid is kept with the input's own columns.
+_CELL_CHARS = 200
+
+
+def _storable(chunk: EnrolChunk) -> EnrolChunk:
+    return replace(chunk, rows=[_row(row) for row in chunk.rows])
+
+
+def _adoptable(chunk: AdoptChunk) -> AdoptChunk:
+    return replace(chunk, rows=[row._replace(enrol=_row(row.enrol)) for row in chunk.rows])
+
+
+def _row(row: EnrolRow) -> EnrolRow:
+    """PostgreSQL has no text with a NUL, either."""
+    number, lane, *texts, reference, state, reason, message = row
+    if state != State.INVALID:
+        return row
+    profile, account, key, amount, currency = (_cell(text) for text in texts)
+    kept = reference and _cell(reference)
+    return number, lane, profile, account, key, amount, currency, kept, state, reason, message
+
+
+def _cell(text: str) -> str:
+    return text[:_CELL_CHARS].replace("\0", "\ufffd")
+
+
+def _enrolled_meanwhile(name: str) -> RefusedError:
+    return RefusedError(
+        f"another run has just enrolled a batch {name}, or has given it up",
+        reason="enrolled_meanwhile",
+        cure="run the same command again",
+    )

@@ -1,10 +1,11 @@
 """What may be asked of a ledger in PostgreSQL while others send."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from batchcredit.errors import RefusedError
-from batchcredit.ledger.base import Custody
+from batchcredit.ledger.base import BatchLane, Custody, LaneIdentity, LaneRecord
 from batchcredit.ledger.postgres.database import PostgresDatabase
 from batchcredit.ledger.postgres.schema import migrations, refuse_newer, version_of
 from batchcredit.ledger.sql.database import OlderTablesError
@@ -30,6 +31,23 @@ class PostgresReader(SqlReader):
         except BaseException:
             database.close()
             raise
+
+    def lane(self, identity: LaneIdentity) -> LaneRecord | None:
+        found = super().lane(identity)
+        return self._by_our_clock(found) if found else None
+
+    def batch_lanes(self, batch: int) -> list[BatchLane]:
+        found = super().batch_lanes(batch)
+        return [replace(known, lane=self._by_our_clock(known.lane)) for known in found]
+
+    def _by_our_clock(self, lane: LaneRecord) -> LaneRecord:
+        """Whoever waits until these moments looks at the clock of this host."""
+        ahead_ms = self._database.offset_ms
+        return replace(
+            lane,
+            last_sent_ms=lane.last_sent_ms and lane.last_sent_ms - ahead_ms,
+            paused_until_ms=lane.paused_until_ms and lane.paused_until_ms - ahead_ms,
+        )
 
     def custody(self) -> Custody:
         accepted = self._meta("accepted_at")

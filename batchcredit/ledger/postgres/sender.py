@@ -207,7 +207,7 @@ class PostgresSender(LateAnswers):
     def commit(self, operations: Sequence[Operation]) -> list[Answered]:
         answers: list[Answered] = []
         for some in _in_turns(operations):
-            group = _group(some, self._now_ms())
+            group = _group(some, self._now_ms(), self._database.offset_ms)
             self._through(partial(self._commit, group), partial(self._after_loss, group))
             answers += [
                 group.answers[operation.transfer.id] if isinstance(operation, Claim) else None
@@ -246,7 +246,7 @@ class PostgresSender(LateAnswers):
                 pipeline.execute(LOCK_SPENDING)  # before any other, or two could wait for each other
                 settled = pipeline.each(_SETTLE, [self._ending(settle, group) for settle in group.settles])
                 for pause in sorted(group.pauses, key=lambda pause: pause.lane):
-                    pipeline.execute(_PAUSE, pause.until_ms + self._database.offset_ms, pause.lane)
+                    pipeline.execute(_PAUSE, pause.until_ms, pause.lane)
                 if claims:
                     pipeline.execute(_LOCK_ACCOUNTS, [claim.transfer.account_key for claim in claims])
                 allowed = self._allowed(group, claims)
@@ -455,15 +455,17 @@ def _in_turns(operations: Sequence[Operation]) -> Iterator[list[Operation]]:
     yield lot
 
 
-def _group(operations: Sequence[Operation], now_ms: int) -> Group:
+def _group(operations: Sequence[Operation], now_ms: int, offset_ms: int) -> Group:
+    """`offset_ms`: how far the ledger's clock is ahead of the one by which the operations go."""
     group = Group(now_ms, Claimed(host.boot_s()))
     for operation in operations:
         if isinstance(operation, Claim):
             group.claims.append(operation)
         elif isinstance(operation, Settle):
-            group.settles.append(operation)
+            until_ms = operation.not_before_ms and operation.not_before_ms + offset_ms
+            group.settles.append(operation._replace(not_before_ms=until_ms))
         else:
-            group.pauses.append(operation)
+            group.pauses.append(Pause(operation.lane, operation.until_ms + offset_ms))
     return group
 
 
