@@ -1,6 +1,7 @@
 """Several holders of one PostgreSQL ledger at a time, each of which may lose its session at any moment."""
 
 import contextlib
+import itertools
 import random
 import time
 from collections import Counter
@@ -37,7 +38,7 @@ from postgres_server import Server
 
 from batchcredit.errors import RefusedError
 from batchcredit.ledger.base import BatchRecord, Caps, Claimed, EnrolChunk, NewBatch, NotClaimed, Pause
-from batchcredit.ledger.postgres.database import Pipeline, _cut, _cut_after
+from batchcredit.ledger.postgres.database import LostError, Pipeline, _cut, _cut_after
 from batchcredit.ledger.postgres.ledger import PostgresLedger
 from batchcredit.transfer import Event, State
 
@@ -199,6 +200,20 @@ def test_what_never_left_is_pending_again_though_two_sessions_are_lost(
     assert states(other, batch) == [State.PENDING, State.SENDING]
     settle(sender, batch, 2, Event.CREDIT)
     assert states(other, batch) == [State.PENDING, State.CREDITED]
+
+
+def test_a_question_that_ends_each_session_is_not_asked_for_ever(hold: Hold) -> None:
+    """A server that ends, or a lock that outlasts our patience, whenever it is asked."""
+    ledger, asked = hold(), itertools.count()
+    ledger.away_most_s = 0.5
+
+    def ask() -> None:
+        assert next(asked) < 200
+        raise_lost(ledger)
+
+    with pytest.raises(LostError):
+        ledger._through(ask)
+    assert next(asked) > 1
 
 
 # answers that come late

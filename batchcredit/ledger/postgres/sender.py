@@ -6,6 +6,7 @@ the accounts that it claims for, in one order, so that what its guards saw is st
 
 import contextlib
 import itertools
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -375,18 +376,27 @@ class PostgresSender(LateAnswers):
     # a connection that is lost and made again
 
     def _through(self, call: Callable[[], T], after_loss: Callable[[], None] | None = None) -> T:
-        """What `call` returns, over however many sessions it takes."""
+        """What `call` returns, over however many sessions it takes. Raises LostError when it takes too long
+        for them to come back."""
+        began_s = math.inf
         while True:
             try:
                 with self._database.answering_within(ANSWER_MOST_S):
                     return call()
             except LostError:
-                self._come_back(after_loss)
+                began_s = min(began_s, time.monotonic())
+                if self._is_too_late(began_s):
+                    raise
+                self._come_back(began_s, after_loss)
 
-    def _come_back(self, after_loss: Callable[[], None] | None) -> None:
+    def _is_too_late(self, began_s: float) -> bool:
+        """Whether a connection that was lost first at that moment is given up."""
+        most_s = HURRIED_MOST_S if self._in_a_hurry.is_set() else self.away_most_s
+        return time.monotonic() - began_s > most_s
+
+    def _come_back(self, began_s: float, after_loss: Callable[[], None] | None) -> None:
         """Make the connection anew, as another sender: the old one's lease is gone. Nothing is claimed
-        meanwhile, so nothing is sent. Raises StorageError where it takes too long."""
-        began = time.monotonic()
+        meanwhile, so nothing is sent. Raises LostError where it takes too long."""
         for wait_s in itertools.chain((0.1, 0.2, 0.5, 1.0), itertools.repeat(2.0)):
             try:
                 self._database.reconnect()
@@ -399,8 +409,7 @@ class PostgresSender(LateAnswers):
             except RefusedError as error:
                 raise StorageError(str(error), reason=error.reason, cure=error.cure) from error
             except StorageError as error:
-                most_s = HURRIED_MOST_S if self._in_a_hurry.is_set() else self.away_most_s
-                if time.monotonic() - began > most_s:
+                if self._is_too_late(began_s):
                     raise lost(self.url) from error
             else:
                 return
