@@ -7,6 +7,7 @@ import pytest
 from ledger_parts import PostgresHome, Row, begin, claim, enrol, lane_of, refusal, row_of, settle
 
 from batchcredit import host
+from batchcredit.errors import DefectError
 from batchcredit.ledger.base import BatchRecord, Claimed, Ledger
 from batchcredit.ledger.postgres.ledger import PostgresLedger
 from batchcredit.transfer import Event, State
@@ -81,3 +82,14 @@ def test_a_row_whose_earlier_attempt_was_confirmed_is_not_offered(senders: tuple
         first._change("UPDATE transfer SET late_at = 1 WHERE batch = ? AND row = 1", batch.id)
     assert offered(first, batch) == [2]
     assert refusal(first, batch) == "not_pending"
+
+
+def test_an_ending_after_the_run_is_a_defect(senders: tuple[Ledger, Ledger]) -> None:
+    """What a run left on its way is in doubt, and nobody is there who could hear of it."""
+    first, _ = senders
+    run = begin(first, batch := enrol(first, "b", [Row()]))
+    assert isinstance(claim(first, batch), Claimed)
+    first.end_run(run, batch.id, "stopped")
+    with pytest.raises(DefectError):
+        settle(first, batch, 1, Event.CREDIT)
+    assert row_of(first, batch).state is State.IN_DOUBT

@@ -372,6 +372,7 @@ class PostgresSender(LateAnswers):
 
     def end_run(self, run: int, batch: int, reason: str) -> None:
         self._through(partial(super().end_run, run, batch, reason))
+        self._attempts.clear()  # nobody hears an answer any more
 
     # a connection that is lost and made again
 
