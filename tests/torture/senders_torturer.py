@@ -17,8 +17,9 @@ from torturer import ENDS, Round, Toll, _not_sent
 #: So many commands send at a time.
 CROWD = 3
 
-#: Why a command may end that could not go on: the server was away, and it was asked to end.
+#: Why a command may end that could not go on, and what it said when it was asked to end.
 LOSSES = {"ledger_lost", "ledger_unusable"}
+_STOPPING = "what is in flight is heard out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,14 @@ class SendersRound(Round):
         self._crowd: list[Sender] = []
         super().__init__(seed, cli, provider, toll, batches=batches, rows=rows)
         cli.env["BATCHCREDIT_LEDGER"] = self._url
+        if self._dice.random() < 0.5:
+            self._limit()
+
+    def _limit(self) -> None:
+        """Limits that are never reached: with them each claim waits for the sums of all."""
+        settings = self._cli.folder / "batchcredit.toml"
+        limits = ('max_total = { USD = "100000000" }', 'max_day = { KES = "100000000" }')
+        settings.write_text("\n".join((settings.read_text(), "[limits]", *limits)) + "\n")
 
     @property
     def _ledger_url(self) -> str:
@@ -90,10 +99,12 @@ class SendersRound(Round):
                 self._unfinished.remove(sender.batch)
 
     def _note(self, ended: Ended) -> None:
+        """Who sends outlives each loss, unless it is asked to end meanwhile."""
         if ended.code != 5:
             super()._note(ended)
             return
         assert ended.json["error"]["reason"] in LOSSES, ended
+        assert '"event": "plan"' not in ended.stderr or _STOPPING in ended.stderr, ended
         self._toll.ends[5] += 1
         self._interrupted_most += self._width
 
@@ -150,6 +161,14 @@ class SendersRound(Round):
         self._unsettled_most += self._width  # its requests may have been too long on their way
         return victim
 
+    def evict(self) -> None:
+        """A sender that does not hang at all: it ends by itself, with what it has heard."""
+        if senders := self._cli("senders", "--json").json.get("senders"):
+            number = self._dice.choice(senders)["sender"]
+            ended = self._cli("evict", number, "--note", "torture", "--yes", "--json")
+            assert ended.code == 0 or ended.refusal == (2, "no_sender"), ended
+        self._unsettled_most += self._width
+
     def end_sessions(self) -> None:
         self._server.end_sessions()
 
@@ -186,6 +205,7 @@ _WEIGHED: tuple[tuple[str, Callable[[SendersRound], None], int], ...] = (
     ("freeze", SendersRound.freeze, 1),
     ("freeze, end all sessions", SendersRound.freeze_and_end_its_session, 4),
     ("freeze, end all sessions, kill", SendersRound.freeze_and_kill, 2),
+    ("evict", SendersRound.evict, 2),
     ("end all sessions", SendersRound.end_sessions, 4),
     ("restart PostgreSQL", SendersRound.restart_the_server, 6),
     ("stall a line", SendersRound.stall_the_line, 3),
