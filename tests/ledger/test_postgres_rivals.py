@@ -97,9 +97,9 @@ def lose_answer(monkeypatch: pytest.MonkeyPatch, ledger: PostgresLedger) -> None
     pipelined = ledger._database.pipelined
 
     @contextlib.contextmanager
-    def deaf(most_s: float) -> Iterator[Pipeline]:
+    def deaf() -> Iterator[Pipeline]:
         monkeypatch.setattr(ledger._database, "pipelined", pipelined)
-        with pipelined(most_s) as pipeline:
+        with pipelined() as pipeline:
             yield pipeline
         raise_lost(ledger)
 

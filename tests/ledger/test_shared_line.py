@@ -42,7 +42,7 @@ def standing_still(
     """A sender that stands still in the middle of a commit, and another one of the same batch."""
     url, goes_on, reached = postgres.fresh_url(), threading.Event(), threading.Event()
     caps = Caps(day_start=NO_CAPS.day_start, batch={"USD": Decimal(10)})
-    monkeypatch.setattr(sender, "ANSWER_MOST_S", 2.0)
+    monkeypatch.setattr(sender, "COMMIT_MOST_S", 2.0)
     with closing(registry.hold(url, "run")) as still, closing(registry.hold(url, "run")) as other:
         batch = enrol(still, "march", [Row(), Row(account="berta")])
         begin(still, batch, caps=caps)

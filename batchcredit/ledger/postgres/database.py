@@ -216,16 +216,13 @@ class PostgresDatabase(Database):
             yield
 
     @contextlib.contextmanager
-    def pipelined(self, most_s: float) -> Iterator["Pipeline"]:
+    def pipelined(self) -> Iterator["Pipeline"]:
         """A transaction whose statements are sent together and answered together, all or none. TakenError,
-        too, where it waited for another that waited for it. Of a process that stands still in the middle of
-        it the server ends the session after `most_s`, from version 17 on."""
+        too, where it waited for another that waited for it."""
         try:
             with self._taken(), self.connection.pipeline():
                 pipeline = Pipeline(self)
                 pipeline.execute("BEGIN")
-                if self.connection.info.server_version >= _ENDS_TRANSACTIONS:
-                    pipeline.execute(_TRANSACTION_MOST, f"{round(most_s * 1000)}ms")
                 yield pipeline
                 pipeline.execute("COMMIT")
         except StorageError as error:
@@ -262,6 +259,12 @@ class Pipeline:
         """Send one."""
         self._database.cursor().execute(native(sql), bindings)
 
+    def end_within(self, seconds: float) -> None:
+        """Let the server end the session unless the transaction ends in time: this process may stand still in
+        the middle of it. From version 17 on; before, no limit of the server's counts in a pipeline."""
+        if self._database.connection.info.server_version >= _ENDS_TRANSACTIONS:
+            self.execute(_TRANSACTION_MOST, f"{round(seconds * 1000)}ms")
+
     def each(self, sql: str, rows: Sequence[Sequence[Any]]) -> Callable[[], list[list[Row]]]:
         """Send one with each of these bindings; what it returns gives their answers, once all is done."""
         if not rows:
@@ -271,7 +274,6 @@ class Pipeline:
         return lambda: [answer.fetchall() for answer in cursor.results()]
 
 
-#: No idle_in_transaction_session_timeout counts in a pipeline (postgresql.org/docs, transaction_timeout).
 _ENDS_TRANSACTIONS = 170_000
 _TRANSACTION_MOST = "SELECT set_config('transaction_timeout', ?1, true)"
 

@@ -51,6 +51,9 @@ T = TypeVar("T")
 #: An answer of the database is waited for so long; then the line counts as dead.
 ANSWER_MOST_S = 30.0
 
+#: A commit that has its locks takes no longer than this, or its process stands still.
+COMMIT_MOST_S = 10.0
+
 #: A lost connection is made again for so long only, once somebody waits for the end.
 HURRIED_MOST_S = 10.0
 
@@ -241,10 +244,11 @@ class PostgresSender(LateAnswers):
     def _commit_once(self, group: Group, claims: Sequence[Claim]) -> None:
         """One transaction, and without limits one round trip."""
         try:
-            with self._database.pipelined(ANSWER_MOST_S) as pipeline:
+            with self._database.pipelined() as pipeline:
                 pipeline.execute(LOCK_BESIDE)
                 pipeline.execute(_PLAN_ONCE)
                 pipeline.execute(LOCK_SPENDING)  # before any other, or two could wait for each other
+                pipeline.end_within(COMMIT_MOST_S)  # from here on others may wait for it
                 settled = pipeline.each(_SETTLE, [self._ending(settle, group) for settle in group.settles])
                 for pause in sorted(group.pauses, key=lambda pause: pause.lane):
                     pipeline.execute(_PAUSE, pause.until_ms, pause.lane)
