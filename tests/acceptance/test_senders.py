@@ -142,6 +142,7 @@ def test_nothing_is_sent_while_the_line_is_away(senders: Crowd, sandbox: Sandbox
         ended = running.end(20)
     assert (ended.code, ended.json["error"]["reason"]) == (5, "ledger_lost"), ended
     assert len(sandbox.arrivals()) < 120
+    sandbox.control.set(latency_s=0)
     ended = senders.finish()
     assert ended.code == 3, ended
     counts = assert_truthful(given, senders.cli.results(), sandbox.book())
