@@ -481,7 +481,7 @@ def _model_row(batch: int, number: int, row: Row, lanes: Lanes) -> ModelRow:
     return ModelRow(batch, number, row.profile, lane, *texts, row.state)
 
 
-@pytest.mark.parametrize(("kind", "plays"), [("sqlite", 120), ("postgres", 12)])
+@pytest.mark.parametrize(("kind", "plays"), [("sqlite", 120), ("postgres", 8)])
 def test_any_play_keeps_the_promise(kind: str, plays: int, request: pytest.FixtureRequest) -> None:
     """Whatever is enrolled, claimed, settled, resolved, corrected or killed in whatever order."""
     new_home: Callable[[Path], Home] = SqliteHome

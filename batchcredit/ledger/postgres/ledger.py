@@ -21,6 +21,7 @@ from batchcredit.ledger.postgres.schema import (
 from batchcredit.ledger.postgres.sender import PostgresSender
 from batchcredit.ledger.registry import silent
 from batchcredit.ledger.sql.database import TakenError
+from batchcredit.ledger.sql.decisions import FINISH_LATE
 from batchcredit.transfer import State
 
 #: How often somebody else's enrolment of the same batch is looked at.
@@ -54,10 +55,18 @@ class PostgresLedger(PostgresSender):
                 refuse_elsewhere(database)
             ledger = cls(database, command)
             ledger._bury()
+            ledger._finish_empty()
         except BaseException:
             database.close()
             raise
         return ledger
+
+    def _finish_empty(self) -> None:
+        """A batch without a row to send, whose maker ended before its run, is finished all the same."""
+        with self._transaction():
+            self._change(
+                f"{FINISH_LATE} AND NOT EXISTS (SELECT 1 FROM run WHERE run.batch = batch.id)", self._now_ms()
+            )
 
     def enrol(self, new: NewBatch, chunks: Iterable[EnrolChunk]) -> BatchRecord:
         """As promised; where somebody else enrols the very same meanwhile, theirs is waited for and taken."""

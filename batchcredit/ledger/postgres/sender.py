@@ -225,7 +225,7 @@ class PostgresSender(LateAnswers):
         while group.settles or group.pauses or rest:
             some, rest = rest[:CLAIMS_MOST], rest[CLAIMS_MOST:]
             try:
-                self._commit_once(group, some)
+                self._commit_some(group, some)
             except TakenError:  # claims of one reference at the same moment, which only the index sees
                 for claim in some:
                     self._claim_alone(group, claim)
@@ -236,6 +236,15 @@ class PostgresSender(LateAnswers):
         for claim in group.claims:
             if claim.transfer.id not in group.answers:
                 group.answers[claim.transfer.id] = self._refused(claim, group)
+
+    def _commit_some(self, group: Group, claims: Sequence[Claim]) -> None:
+        """What a limit forbade for the sake of a claim that was not granted is asked again."""
+        self._commit_once(group, claims)
+        over = [claim for claim in claims if claim.transfer.id in group.over]
+        if over and len(over) + sum(claim.transfer.id in group.answers for claim in claims) < len(claims):
+            for claim in over:
+                del group.over[claim.transfer.id]
+            self._commit_some(group, over)
 
     def _claim_alone(self, group: Group, claim: Claim) -> None:
         with contextlib.suppress(TakenError):
@@ -457,10 +466,10 @@ class PostgresSender(LateAnswers):
 
 
 def _in_turns(operations: Sequence[Operation]) -> Iterator[list[Operation]]:
-    """The operations in lots, none with a claim and its ending: endings go first in a lot."""
+    """The operations in lots: none with two claims of a row, or a claim and its ending, which goes first."""
     lot, claimed = list[Operation](), set[int]()
     for operation in operations:
-        if isinstance(operation, Settle) and operation.transfer.id in claimed:
+        if not isinstance(operation, Pause) and operation.transfer.id in claimed:
             yield lot
             lot, claimed = [], set()
         lot.append(operation)
