@@ -74,7 +74,7 @@ _RESTS_ON_DECISION = f"""{_KNOWN} AND t.row > ? AND t.settled_by IN ('person', '
 
 _SHARES = """SELECT provider, state, CASE state WHEN 'invalid' THEN '' ELSE currency END AS money, count(*),
     decimal_sum(CASE state WHEN 'invalid' THEN '0' ELSE amount END) FROM transfer WHERE batch = ?
-    GROUP BY provider, state, money ORDER BY provider, money"""
+    GROUP BY provider, state, money ORDER BY provider, money, state"""
 
 _ARCHIVED_SUMS = (
     "currency, CAST(sum(rows) AS BIGINT), decimal_sum(amount) FROM archived_tally WHERE batch = ?"
