@@ -1,8 +1,8 @@
 """Senders that share a PostgreSQL ledger are killed, frozen and cut off, and so is the server; in the end
 everybody was paid once.
 
-`make torture` gives it ROUNDS and a SEED. What it does to a little, tests/acceptance/test_senders.py does
-every day.
+`make torture` gives it ROUNDS and a SEED. A little of it is done every day,
+by tests/acceptance/test_many_senders.py.
 """
 
 import os

@@ -47,6 +47,8 @@ _LEFT_BY = """SELECT (SELECT count(*) FROM transfer t
 
 _HEARD_ALL = "NOT EXISTS (SELECT 1 FROM transfer t WHERE t.sender = ?3 AND t.state = 'sending')"
 
+_BATCH_OF_SENDER = "id = (SELECT batch FROM sender WHERE id = ?)"
+
 _END_RUNS = """UPDATE run SET ended_at = ?1, reason = 'interrupted' WHERE ended_at IS NULL
     AND NOT EXISTS (SELECT 1 FROM sender s WHERE s.run = run.id AND s.ended_at IS NULL)
     AND EXISTS (SELECT 1 FROM sender s WHERE s.run = run.id)"""
@@ -162,9 +164,16 @@ class PostgresLease(PostgresSenders, SqlLedger):
     def close(self) -> None:
         """Whoever has heard of all that it sent says good-bye; others are found to have ended."""
         try:
-            with contextlib.suppress(StorageError):
-                self._change(
-                    f"{END} AND {_HEARD_ALL}", self._now_ms(), "it had nothing left to do", self.sender
-                )
+            if self.sender:
+                with contextlib.suppress(StorageError):
+                    self._say_good_bye()
         finally:
             super().close()
+
+    def _say_good_bye(self) -> None:
+        now_ms = self._now_ms()
+        said = f"{END} AND {_HEARD_ALL}"
+        if self._change(said, now_ms, "it had nothing left to do", self.sender):
+            with self._transaction():
+                self._change(_END_RUNS, now_ms)
+                self._change(f"{FINISH_LATE} AND {_BATCH_OF_SENDER}", now_ms, self.sender)

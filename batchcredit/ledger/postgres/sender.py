@@ -466,15 +466,18 @@ class PostgresSender(LateAnswers):
 
 
 def _in_turns(operations: Sequence[Operation]) -> Iterator[list[Operation]]:
-    """The operations in lots: none with two claims of a row, or a claim and its ending, which goes first."""
-    lot, claimed = list[Operation](), set[int]()
+    """The operations in lots, in which endings may go first: none ends what an account was claimed beside,
+    and no row is claimed twice."""
+    lot, rows, accounts = list[Operation](), set[int](), set[str]()
     for operation in operations:
-        if not isinstance(operation, Pause) and operation.transfer.id in claimed:
+        again = isinstance(operation, Claim) and operation.transfer.id in rows
+        if again or (isinstance(operation, Settle) and operation.transfer.account_key in accounts):
             yield lot
-            lot, claimed = [], set()
+            lot, rows, accounts = [], set(), set()
         lot.append(operation)
         if isinstance(operation, Claim):
-            claimed.add(operation.transfer.id)
+            rows.add(operation.transfer.id)
+            accounts.add(operation.transfer.account_key)
     yield lot
 
 

@@ -54,7 +54,8 @@ def test_senders_are_killed_and_their_ledger_too(cli: CommandLine, sandbox: Sand
         ended.append(senders.finish())
         counts = assert_truthful(given, cli.results(), sandbox.book())
         assert counts["credited"] + counts["in_doubt"] == 400, counts
-        assert counts["in_doubt"] <= LANES * CONCURRENCY, (counts, ended)
+        gone = 1 + sum(each.code == 5 for each in ended)  # or did not find the ledger again in time
+        assert counts["in_doubt"] <= gone * LANES * CONCURRENCY, (counts, ended)
 
 
 def stopped(senders: Crowd, sandbox: Sandbox, given: list[tuple[str, ...]]) -> Running:
