@@ -218,7 +218,7 @@ def test_a_certificate_that_does_not_verify(
     assert sandbox.arrivals() == []
     live.configure(cli, sandbox, tables=LIMITS)
     again = run(cli, path)
-    assert (again.code, again.counts) == (0, {"credited": 3})
+    assert (again.code, again.counts) == (0, {"credited": 3}), again
 
 
 def test_redirects_are_not_followed(cli: CommandLine, sandbox: Sandbox, live: LiveProviders) -> None:

@@ -9,6 +9,7 @@ from functools import partial
 import anyio
 from anyio.abc import TaskGroup
 
+from batchcredit import host
 from batchcredit.engine.delivery import Listener
 from batchcredit.engine.judgement import Judged
 from batchcredit.engine.lane import Lane
@@ -164,8 +165,11 @@ class Sending:
         return found if isinstance(found, Client) else None
 
     def _first_free(self, lane: Lane) -> Transfer | None:
-        """The row that will go first: nothing elsewhere holds it up."""
-        for transfer, _ in self._ledger.candidates(self._batch.id, lane.record.id, 0, LOOKED_AT):
+        """The row that will go first: nothing elsewhere holds it up, and it waits for no second try, or not
+        as long as others."""
+        now_ms = host.now_ms()
+        found = self._ledger.candidates(self._batch.id, lane.record.id, 0, LOOKED_AT)
+        for transfer, _ in sorted(found, key=lambda row: max(0, row[1] - now_ms)):
             content = (transfer.account_key, transfer.amount, transfer.currency, transfer.reference or None)
             key = RowKey(transfer.row, lane.record.id, *content, lane.profile)
             if not any(self._ledger.matches([key], self._batch.id)):
