@@ -15,7 +15,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 BENCH_READY := .venv/.bench-ready
 
-.PHONY: demo test lint unit soak torture soak-real fuzz audit bench bench-senders bench-peers clean
+.PHONY: demo test lint unit browser soak torture soak-real fuzz audit bench bench-senders bench-peers clean
 
 demo: $(READY)
 	@$(BIN)/python samples/demo.py
@@ -28,8 +28,12 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-unit: $(READY)
+unit: $(READY) browser
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal
+
+# The pages are tried in a real browser: this machine's, or Debian's, installed where we may.
+browser: $(READY)
+	@$(BIN)/python tests/browser/chromium.py
 
 soak: $(READY)
 	$(BIN)/python tests/simulation/soak.py --seeds $(SEEDS)
