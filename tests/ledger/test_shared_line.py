@@ -16,8 +16,10 @@ from postgres_server import Server
 from batchcredit.ledger import registry
 from batchcredit.ledger.base import BatchRecord, Caps, Claimed, Ledger, NotClaimed
 from batchcredit.ledger.postgres import sender
+from batchcredit.ledger.postgres.address import address_of
 from batchcredit.ledger.postgres.database import PostgresDatabase
 from batchcredit.ledger.postgres.limits import Limits
+from batchcredit.ledger.postgres.schema import bring_up, migrations, version_of
 from batchcredit.transfer import Event
 
 
@@ -33,6 +35,33 @@ def test_a_new_ledger_is_made_once_by_all_who_come_at_the_same_moment(postgres: 
                     return ledger.id
 
             assert len({each.result() for each in [threads.submit(made) for _ in range(8)]}) == 1
+
+
+def test_a_schema_that_appears_while_a_session_waits_is_taken_as_it_is(postgres: Server) -> None:
+    """What the session remembered of the time before it waited is not what counts."""
+    url = postgres.fresh_url()
+    with (
+        closing(PostgresDatabase(address_of(url))) as first,
+        closing(PostgresDatabase(address_of(url))) as second,
+        ThreadPoolExecutor(1) as thread,
+    ):
+        for turn in range(3):  # a session that has made schemas before goes by its memory the more
+            second.connection.execute(f"CREATE SCHEMA IF NOT EXISTS other_{turn}".encode())
+        with first.transaction():
+            waiting = thread.submit(bring_up, second)
+            until_one_waits(postgres)
+            first.connection.execute(f"CREATE SCHEMA {first.address.schema}".encode())
+        assert waiting.result() == 0
+        assert version_of(second) == len(migrations())
+
+
+def until_one_waits(postgres: Server) -> None:
+    """Until a session of this server waits for a lock; fails after ten seconds."""
+    for _ in range(200):
+        if postgres.ask("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"):
+            return
+        time.sleep(0.05)
+    pytest.fail("nobody waits")
 
 
 @pytest.fixture

@@ -18,9 +18,8 @@ from batchcredit.errors import StorageError
 from batchcredit.ledger.postgres.address import Address
 from batchcredit.ledger.sql.database import Database, Row, TakenError
 
-#: It tells stderr of sessions that were lost; whoever needs to know hears it from us.
-logging.getLogger("psycopg").addHandler(logging.NullHandler())
-logging.getLogger("psycopg").propagate = False
+#: It warns on stderr of lines that break; all of that is raised as well.
+logging.getLogger("psycopg").disabled = True
 
 #: A dead peer is noticed within half a minute, by us and (where a session may say so) by the server.
 _ALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
@@ -51,9 +50,6 @@ _FAREWELLS = (
     errors.IdleInTransactionSessionTimeout,
     errors.IdleSessionTimeout,
 )
-
-#: What psycopg warns of, such as of a pipeline that is broken off, it raises as well.
-logging.getLogger("psycopg").setLevel(logging.CRITICAL)
 
 #: What an operator may have set for sessions that are not a program's. A person may think about a question,
 #: and a large batch may take its time; our own limits hold. A server may not know all of them yet.
@@ -281,15 +277,13 @@ _UNDECIDED = (pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR)
 
 #: No transaction runs beside one that is alone: what it reads stays so until it ends. Both are given back
 #: with the transaction, however it ends.
-_KEY = "hashtextextended('batchcredit ' || current_schema(), 0)"
+#: The search path names the schema even while there is none yet, which current_schema() does not.
+_KEY = "hashtextextended('batchcredit ' || current_setting('search_path'), 0)"
 LOCK_ALONE = f"SELECT pg_advisory_xact_lock({_KEY})"
-#: The same by the schema's name: while there is none yet, there is no current_schema() to lock.
-LOCK_NEW = f"SELECT pg_advisory_xact_lock({_KEY.replace('current_schema()', 'CAST(?1 AS TEXT)')})"
 LOCK_BESIDE = f"SELECT pg_advisory_xact_lock_shared({_KEY})"
 
 
 def _connected(address: Address) -> psycopg.Connection[Row]:
-    logging.getLogger("psycopg").disabled = True  # what it warns of when a line breaks is raised as well
     try:
         connection = psycopg.connect(
             address.conninfo,

@@ -7,7 +7,7 @@ from psycopg import sql
 
 from batchcredit import host
 from batchcredit.errors import RefusedError
-from batchcredit.ledger.postgres.database import LOCK_NEW, PostgresDatabase, native
+from batchcredit.ledger.postgres.database import PostgresDatabase
 
 #: Where the ledger lives: the cluster, and the line of its history that a promoted copy leaves.
 HOME = "home"
@@ -31,10 +31,8 @@ def bring_up(database: PostgresDatabase) -> int:
     """Make the schema and take the steps that are missing, once, whoever else tries; the version before."""
     if (taken := version_of(database)) == len(migrations()):
         return taken
-    schema = sql.Identifier(database.address.schema)
-    with database.transaction(), database.attempt():
-        database.cursor().execute(native(LOCK_NEW), (database.address.schema,))
-        database.connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(schema))
+    with database.transaction():
+        _make_schema(database)
         taken = version_of(database)
         for step in migrations()[taken:]:
             database.connection.execute(step.encode())
@@ -45,6 +43,14 @@ def bring_up(database: PostgresDatabase) -> int:
             _note(database, "created_by", f"{host.user()}@{host.name()}")
             _note(database, HOME, home_of(database))
     return taken
+
+
+def _make_schema(database: PostgresDatabase) -> None:
+    """It is looked for with a query: that reads what is there now, while CREATE SCHEMA IF NOT EXISTS may go
+    by what this session remembers from before it waited, and wants a right that its owner may not have."""
+    name = database.address.schema
+    if not database.all("SELECT 1 FROM pg_namespace WHERE nspname = ?", name):
+        database.connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(name)))
 
 
 def _note(database: PostgresDatabase, key: str, value: str) -> None:
