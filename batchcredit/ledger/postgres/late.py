@@ -12,7 +12,7 @@ from batchcredit.ledger.postgres.database import PostgresDatabase
 from batchcredit.ledger.postgres.lease import PostgresLease
 from batchcredit.ledger.sql.database import TakenError
 from batchcredit.ledger.sql.sending import SETTLE, ending
-from batchcredit.transfer import MOVES, Event, State
+from batchcredit.transfer import MOVES, SPENT, Event, State
 
 #: What a late answer says, for each way in which an attempt can end.
 LATE = {Event.CREDIT: Event.LATE_CREDIT, Event.REJECT: Event.LATE_REFUSAL}
@@ -80,9 +80,9 @@ class LateAnswers(PostgresLease):
             credited = outcome.event is Event.CREDIT
             if generation != attempt.generation:
                 if credited:
-                    change = _OVERPAID if state in _UNDER_WAY else _CHANGED
+                    change = _OVERPAID if state in SPENT else _CHANGED
                     self._note_incident(settle, state, change, now_ms, _BEFORE_IT_WAS_CHANGED)
-            elif attempts != attempt.number and credited and state in _UNDER_WAY:
+            elif attempts != attempt.number and credited and state in SPENT:
                 self._note_incident(settle, state, _OVERPAID, now_ms, _MORE_THAN_ONCE)
             elif credited and state is State.ALREADY_CREDITED:
                 self._note_incident(settle, state, _PAID_TOO, now_ms, _ELSEWHERE)
@@ -106,9 +106,7 @@ class LateAnswers(PostgresLease):
         if after is State.PENDING:
             self._change("UPDATE batch SET finished_at = NULL WHERE id = ?", settle.batch)
         if state is not State.IN_DOUBT:
-            self._note_row(
-                settle.transfer.id, "verdict-wrong", state, "provider", _words(settle), _known(settle)
-            )
+            self._note_wrong_verdict(settle, state)
 
     def _note_archived(self, settle: Settle) -> None:
         """The row has left the ledger meanwhile: who reads the trail compares this with the archive."""
@@ -128,17 +126,14 @@ class LateAnswers(PostgresLease):
                 WHERE id = ?3""",
                 *(after.value, message, settle.transfer.id),
             )
-            self._note_row(
-                settle.transfer.id, "verdict-wrong", state, "provider", _words(settle), _known(settle)
-            )
+            self._note_wrong_verdict(settle, state)
+
+    def _note_wrong_verdict(self, settle: Settle, state: State) -> None:
+        self._note_row(settle.transfer.id, "verdict-wrong", state, "provider", _words(settle), _known(settle))
 
     def _note_incident(self, settle: Settle, state: State, change: str, now_ms: int, message: str) -> None:
         self._change(change, now_ms, message, settle.transfer.id)
         self._note_row(settle.transfer.id, "overpaid", state, "provider", message, _known(settle))
-
-
-#: Sent again meanwhile, and perhaps credited again.
-_UNDER_WAY = (State.SENDING, State.IN_DOUBT, State.CREDITED)
 
 
 def _words(settle: Settle) -> str:

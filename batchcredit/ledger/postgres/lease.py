@@ -18,9 +18,11 @@ from batchcredit.ledger.sql.ledger import SqlLedger
 from batchcredit.ledger.sql.sending import TO_DOUBT
 
 #: Locks of senders: two numbers, the ledger's and the sender's. Below zero: of who loads a batch.
-LOCKED = """EXISTS (SELECT 1 FROM pg_locks l WHERE l.locktype = 'advisory' AND l.objsubid = 2 AND l.granted
+_LOCKS = """FROM pg_locks l WHERE l.locktype = 'advisory' AND l.objsubid = 2 AND l.granted
     AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-    AND l.classid = CAST(?1 AS oid) AND l.objid = CAST(s.id AS oid))"""
+    AND l.classid = CAST(?1 AS oid)"""
+
+LOCKED = f"EXISTS (SELECT 1 {_LOCKS} AND l.objid = CAST(s.id AS oid))"
 
 _LIVING = f"""SELECT s.id, s.run, b.name, s."user", s.host, s.pid, s.command, s.started_at,
     count(t.id), min(t.sent_at), s.driver
@@ -31,10 +33,7 @@ _LIVING = f"""SELECT s.id, s.run, b.name, s."user", s.host, s.pid, s.command, s.
 _GONE = f"SELECT s.id FROM sender s WHERE s.ended_at IS NULL AND NOT {LOCKED}"
 
 #: Ends its session, and waits until it has ended.
-_BACKEND = """SELECT pg_terminate_backend(l.pid, 5000) FROM pg_locks l
-    WHERE l.locktype = 'advisory' AND l.objsubid = 2 AND l.granted
-    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-    AND l.classid = CAST(?1 AS oid) AND l.objid = CAST(?2 AS oid)"""
+_BACKEND = f"SELECT pg_terminate_backend(l.pid, 5000) {_LOCKS} AND l.objid = CAST(?2 AS oid)"
 
 EVICTED = "evicted"
 

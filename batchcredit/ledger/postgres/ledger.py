@@ -27,6 +27,8 @@ from batchcredit.transfer import State
 #: How often somebody else's enrolment of the same batch is looked at.
 _LOOK_S = 0.5
 
+_NEVER_RUN = "NOT EXISTS (SELECT 1 FROM run WHERE run.batch = batch.id)"
+
 
 class PostgresLedger(PostgresSender):
     """Used by one thread at a time."""
@@ -63,10 +65,9 @@ class PostgresLedger(PostgresSender):
 
     def _finish_empty(self) -> None:
         """A batch without a row to send, whose maker ended before its run, is finished all the same."""
-        with self._transaction():
-            self._change(
-                f"{FINISH_LATE} AND NOT EXISTS (SELECT 1 FROM run WHERE run.batch = batch.id)", self._now_ms()
-            )
+        if self._all(f"SELECT 1 FROM batch WHERE finished_at IS NULL AND {_NEVER_RUN}"):
+            with self._transaction():
+                self._change(f"{FINISH_LATE} AND {_NEVER_RUN}", self._now_ms())
 
     def enrol(self, new: NewBatch, chunks: Iterable[EnrolChunk]) -> BatchRecord:
         """As promised; where somebody else enrols the very same meanwhile, theirs is waited for and taken."""

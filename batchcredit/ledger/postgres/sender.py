@@ -34,6 +34,7 @@ from batchcredit.ledger.postgres.lease import END, EVICTED, LOCKED
 from batchcredit.ledger.postgres.limits import LOCK_SPENDING, Limits, UnsummedError
 from batchcredit.ledger.postgres.schema import refuse_elsewhere, refuse_forgetful
 from batchcredit.ledger.sql.database import Row, TakenError
+from batchcredit.ledger.sql.reader import quoted
 from batchcredit.ledger.sql.sending import (
     CANDIDATES,
     HELD_UP_BY,
@@ -44,7 +45,7 @@ from batchcredit.ledger.sql.sending import (
     held_up,
     reference_taken,
 )
-from batchcredit.transfer import State, Transfer
+from batchcredit.transfer import SPENT, State, Transfer
 
 T = TypeVar("T")
 
@@ -59,6 +60,9 @@ HURRIED_MOST_S = 10.0
 
 #: A driver that is away for longer has ended.
 DRIVER_MOST_S = 10.0
+
+#: So often are sums made anew for one transaction that decisions of others clear.
+_SUMMED_MOST = 20
 
 #: So many rows are claimed in one transaction: each takes a lock, of which a server has some thousands.
 CLAIMS_MOST = 256
@@ -101,7 +105,7 @@ _CLAIM_ROW = _by_number(
     AND NOT EXISTS (SELECT 1 FROM transfer f WHERE f.state = 'sending' AND f.lane = t.lane
         AND f.account_key = t.account_key)
     AND NOT EXISTS (SELECT 1 FROM transfer r WHERE r.reference = t.reference AND r.id <> t.id
-        AND r.state IN ('sending', 'in_doubt', 'credited'))
+        AND r.state IN ({quoted(SPENT)}))
     AND NOT EXISTS (SELECT 1 FROM archived_reference a WHERE a.reference = t.reference)
     AND EXISTS (SELECT 1 FROM sender s WHERE s.id = ?5 AND s.ended_at IS NULL)
     AND current_setting('batchcredit.sender', true) = CAST(?5 AS TEXT)
@@ -251,24 +255,29 @@ class PostgresSender(LateAnswers):
             self._commit_once(group, [claim])
 
     def _commit_once(self, group: Group, claims: Sequence[Claim]) -> None:
-        """One transaction, and without limits one round trip."""
-        try:
-            with self._database.pipelined() as pipeline:
-                pipeline.execute(LOCK_BESIDE)
-                pipeline.execute(_PLAN_ONCE)
-                pipeline.execute(LOCK_SPENDING)  # before any other, or two could wait for each other
-                pipeline.end_within(COMMIT_MOST_S)  # from here on others may wait for it
-                settled = pipeline.each(_SETTLE, [self._ending(settle, group) for settle in group.settles])
-                for pause in sorted(group.pauses, key=lambda pause: pause.lane):
-                    pipeline.execute(_PAUSE, pause.until_ms, pause.lane)
-                if claims:
-                    pipeline.execute(_LOCK_ACCOUNTS, [claim.transfer.account_key for claim in claims])
-                allowed = self._allowed(group, claims)
-                claimed = pipeline.each(_CLAIM, [self._intent(claim, group) for claim in allowed])
-        except UnsummedError:
-            assert self._limits
-            self._limits.sum(group.now_ms)
-            return self._commit_once(group, claims)
+        """One transaction, and without limits one round trip. A decision elsewhere may clear the sums that
+        limits need."""
+        for _ in range(_SUMMED_MOST):
+            try:
+                return self._commit_summed(group, claims)
+            except UnsummedError:
+                assert self._limits
+                self._limits.sum(group.now_ms)
+        raise DefectError("the sums of the limits do not stay", reason="defect")
+
+    def _commit_summed(self, group: Group, claims: Sequence[Claim]) -> None:
+        with self._database.pipelined() as pipeline:
+            pipeline.execute(LOCK_BESIDE)
+            pipeline.execute(_PLAN_ONCE)
+            pipeline.execute(LOCK_SPENDING)  # before any other, or two could wait for each other
+            pipeline.end_within(COMMIT_MOST_S)  # from here on others may wait for it
+            settled = pipeline.each(_SETTLE, [self._ending(settle, group) for settle in group.settles])
+            for pause in sorted(group.pauses, key=lambda pause: pause.lane):
+                pipeline.execute(_PAUSE, pause.until_ms, pause.lane)
+            if claims:
+                pipeline.execute(_LOCK_ACCOUNTS, [claim.transfer.account_key for claim in claims])
+            allowed = self._allowed(group, claims)
+            claimed = pipeline.each(_CLAIM, [self._intent(claim, group) for claim in allowed])
         done, group.settles, group.pauses = group.settles, [], []
         for settle, ((settled_rows,),) in zip(done, settled(), strict=True):
             if settled_rows:
@@ -279,7 +288,6 @@ class PostgresSender(LateAnswers):
             if rows:
                 self._attempts[claim.transfer.id] = Attempt(*rows[0])
                 group.answers[claim.transfer.id] = group.claimed
-        return None
 
     def _ending(self, settle: Settle, group: Group) -> tuple[object, ...]:
         if settle.transfer.id not in self._attempts:

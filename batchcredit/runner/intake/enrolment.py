@@ -129,11 +129,6 @@ def enrol_chunks(worksheet: Worksheet, lanes: Mapping[str, int]) -> Iterator[Enr
 _COLUMNS = ("row", "provider", "account", "account_key", "amount", "currency", "reference", "problem")
 
 
-#: Of a cell that is not valid, so many letters are for the ledger, whose indexes have their limits.
-#: The input's own cells are kept whole.
-_INVALID_MOST = 500
-
-
 def _tuples(chunk: Chunk) -> Iterator[tuple[Any, ...]]:
     yield from chunk.rows.select(*_COLUMNS, "column", "detail").iter_rows()
 
@@ -143,8 +138,7 @@ def _enrol_row(row: tuple[Any, ...], lanes: Mapping[str, int]) -> EnrolRow:
     texts = (provider or "", account or "", key or "", amount or "", currency or "", reference or None)
     if problem is None:
         return (number, lanes.get(provider), *texts, State.PENDING.value, "", "")
-    short = (text and text[:_INVALID_MOST] for text in texts)
-    return (number, lanes.get(provider), *short, State.INVALID.value, problem, f"{column}: {detail}")
+    return (number, lanes.get(provider), *texts, State.INVALID.value, problem, f"{column}: {detail}")
 
 
 def forget_rehearsal(ledger: Ledger, target: Target) -> Target:
