@@ -696,8 +696,8 @@ class Ledger(LedgerReader):
         """Start a run: unsent rows (rejected ones if asked) are pending again; what was credited elsewhere
         under the same reference, or with `skip_repeats_since_ms` as an equal row, is recognised.
 
-        `only`: the numbers of the rows that may go; others are set aside (reason `not_picked`). `approval`
-        says how a person agreed."""
+        `only`: the numbers of the rows that may go; others are set aside (reason `not_picked`), which is
+        refused (`senders_beside`) while others send the batch. `approval` says how a person agreed."""
 
     @abstractmethod
     def enlist(self, run: int, driver: int | None = None) -> int:

@@ -359,6 +359,23 @@ def test_a_pause_and_a_halt_reach_the_others(
     assert second.tidings(batch.id).halts == {lane: ("credentials", "wrong key")}
 
 
+def test_rows_of_others_are_not_set_aside_while_they_send(
+    hold: Holding, two: tuple[PostgresLedger, PostgresLedger, BatchRecord]
+) -> None:
+    """Who picks some rows of a batch leaves the rest; so nobody picks while others are sending the rest."""
+    first, second, batch = two
+    late = hold()
+    with pytest.raises(RefusedError, match=f"sender {first.sender}, {second.sender}") as refused:
+        begin(late, batch, only=[1])
+    assert refused.value.reason == "senders_beside"
+    assert not late.sender
+    for ledger in (first, second):
+        ledger.end_run(1, batch.id, "stopped")
+        ledger.close()
+    begin(late, batch, only=[1])
+    assert states(late, batch) == [State.PENDING, State.UNSENT, State.UNSENT]
+
+
 def test_moments_are_handed_out_once(two: tuple[PostgresLedger, PostgresLedger, BatchRecord]) -> None:
     """Two senders that ask in turns get moments apart from each other, and none beyond the horizon."""
     first, second, batch = two

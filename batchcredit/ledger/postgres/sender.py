@@ -204,6 +204,16 @@ class PostgresSender(LateAnswers):
         self.enlist(run)
         return run
 
+    def _refuse_beside(self, batch: int) -> None:
+        if found := self._all(_SENDERS, self._class, batch):
+            senders = ", ".join(str(number) for (number,) in found)
+            raise RefusedError(
+                f"others are sending this batch (sender {senders}): their rows can't be left out meanwhile",
+                reason="senders_beside",
+                cure="wait until they have ended (batchcredit senders), or go on with the whole batch beside "
+                "them: batchcredit resume BATCH",
+            )
+
     def guard(self, batch: int, caps: Caps, repeat_window_ms: int) -> None:
         limited = caps.transfer or caps.account_day or caps.batch or caps.day
         self._limits = Limits(caps, batch, self, self._database) if limited else None

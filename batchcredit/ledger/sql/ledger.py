@@ -307,6 +307,7 @@ class SqlLedger(SqlPruning):
         with self._transaction():
             self._refuse_closed(batch)
             if only is not None:
+                self._refuse_beside(batch)
                 self._pick(only)
             self._change(
                 f"""UPDATE transfer SET state = 'pending', reason = '', message = '',
@@ -330,6 +331,9 @@ class SqlLedger(SqlPruning):
                 *(batch, host.user(), host.name(), os.getpid(), self._now_ms(), approval),
             )
             return int(run)
+
+    def _refuse_beside(self, batch: int) -> None:
+        """Raise RefusedError where others send this batch: they would find their rows set aside."""
 
     def _pick(self, rows: Iterable[int]) -> None:
         self._change("CREATE TEMP TABLE IF NOT EXISTS picked (row INTEGER PRIMARY KEY)")
