@@ -10,6 +10,7 @@ from batchcredit.errors import BatchcreditError, RefusedError
 from batchcredit.runner.attendant import Attendant
 from batchcredit.runner.plan import Plan
 from batchcredit.runner.summary import Summary
+from batchcredit.wording import visible
 
 #: How much is told: -q, nothing, -v, -vv.
 QUIET, NORMAL, VERBOSE, EVERYTHING = -1, 0, 1, 2
@@ -69,11 +70,6 @@ def _same(typed: str, meant: Decimal) -> bool:
         return False
 
 
-def visible(text: str) -> str:
-    """`text` without anything that steers a terminal or hides; line ends stay."""
-    return "".join(sign if sign.isprintable() or sign == "\n" else "\ufffd" for sign in text)
-
-
 def spoken(command: Sequence[str]) -> str:
     """A command as it can be typed."""
     import shlex
@@ -84,19 +80,3 @@ def spoken(command: Sequence[str]) -> str:
 def local_time(ms: int | None, zone: ZoneInfo) -> str:
     """A moment in the operator's time zone, which is shown; "" where there is none."""
     return "" if ms is None else host.local_time(ms, zone)
-
-
-def in_money(amount: Decimal) -> str:
-    """With thousands, and no more zeros at the end than money has."""
-    whole, _, decimals = f"{amount:,f}".partition(".")
-    return f"{whole}.{decimals.rstrip('0'):0<2}"
-
-
-def in_words(seconds: float) -> str:
-    """A duration as people say it."""
-    if seconds < 1.5:
-        return "about a second"
-    for unit, length_s in (("day", 86_400), ("hour", 3600), ("minute", 60)):
-        if seconds >= 1.5 * length_s:
-            return f"about {round(seconds / length_s)} {unit}s"
-    return f"about {round(seconds)} seconds"

@@ -3,11 +3,12 @@
 import os
 from typing import Any
 
-from batchcredit.console.base import in_words, spoken
+from batchcredit.console.base import spoken
 from batchcredit.console.tables import table, text
 from batchcredit.engine.meter import percentile
 from batchcredit.runner.bench import Bench, Limit, Measured
 from batchcredit.settings import Profile, Rate
+from batchcredit.wording import in_words
 
 _TITLES = ("profile", "at a time", "rows", "rows/s", "p50 ms", "p95 ms", "p99 ms", "CPU us/row")
 

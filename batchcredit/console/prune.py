@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
-from batchcredit.console.base import local_time, visible
+from batchcredit.console.base import local_time
 from batchcredit.console.tables import table, text
 from batchcredit.runner.settling.pruning import Pruned, Pruning, Staying
+from batchcredit.wording import visible
 
 #: So many batches that stay are named.
 _SHOWN = 20

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
 from batchcredit import host
-from batchcredit.console.base import local_time, visible
+from batchcredit.console.base import local_time
 from batchcredit.console.tables import table, text
 from batchcredit.ledger.base import SenderRecord
+from batchcredit.wording import visible
 
 
 def senders(found: Sequence[SenderRecord], zone: ZoneInfo) -> str:

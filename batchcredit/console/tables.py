@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from batchcredit import host
-from batchcredit.console.base import in_money, local_time, spoken, visible
+from batchcredit.console.base import local_time, spoken
 from batchcredit.ledger.audit import AuditEntry
 from batchcredit.ledger.base import BatchLane, BatchRecord, Custody, HistoryRow, ResultRow, SenderRecord
 from batchcredit.runner.settling.custody import LedgerView
@@ -24,6 +24,7 @@ from batchcredit.runner.summary import Summary
 from batchcredit.sandbox.process import SandboxAddress
 from batchcredit.settings import Settings
 from batchcredit.transfer import STATUS, STATUSES, shortest
+from batchcredit.wording import in_money, visible
 
 #: More than any cell that is to be read; an invalid one may be as long as its file.
 _LONGEST = 400

@@ -12,18 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 from rich.text import Text
 
-from batchcredit.console.base import (
-    EVERYTHING,
-    NORMAL,
-    QUIET,
-    Console,
-    agreed,
-    agreed_to_total,
-    in_money,
-    in_words,
-    spoken,
-    visible,
-)
+from batchcredit.console.base import EVERYTHING, NORMAL, QUIET, Console, agreed, agreed_to_total, spoken
 from batchcredit.engine.judgement import Judged
 from batchcredit.engine.lane import Lane, LaneState
 from batchcredit.engine.queue import Job
@@ -36,6 +25,7 @@ from batchcredit.runner.outgoing.lanes import host_of
 from batchcredit.runner.plan import Plan
 from batchcredit.runner.summary import Summary
 from batchcredit.transfer import STATUSES, Event
+from batchcredit.wording import in_money, in_words, visible
 
 #: Where nobody watches a bar, a line of progress comes so often.
 EVERY_S = 60.0
