@@ -4,6 +4,7 @@
 # make torture    kill -9, stops and freezes in the thick of it, ten minutes and more; ROUNDS=16 SEED=
 # make soak-real  one run for an hour, whose memory, descriptors and threads have to stay flat; MINUTES=60
 # make fuzz   hostile answers and hostile files, for SECONDS=300 or as long as you like
+# make cli-docs   docs/cli.md, written again from the commands and flags
 # make audit  known weaknesses of what is installed; it needs a network, and fails without
 # make bench  what it takes, beside peers measured in the same run; ARGS=--quick for a few minutes
 # make bench-senders  several senders on one PostgreSQL; ARGS=ROWS
@@ -15,7 +16,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 BENCH_READY := .venv/.bench-ready
 
-.PHONY: demo test lint unit browser soak torture soak-real fuzz audit bench bench-senders bench-peers clean
+.PHONY: demo test lint unit browser soak torture soak-real fuzz cli-docs audit bench bench-senders bench-peers clean
 
 demo: $(READY)
 	@$(BIN)/python samples/demo.py
@@ -47,6 +48,9 @@ soak-real: $(READY)
 
 fuzz: $(READY)
 	$(BIN)/python tests/fuzz/long_fuzz.py $(SECONDS)
+
+cli-docs: $(READY)
+	$(BIN)/python docs/make_reference.py
 
 audit: .venv-audit/.ready $(READY)
 	$(BIN)/python -m pip check

@@ -4,10 +4,10 @@ import json
 from collections.abc import Sequence
 from itertools import pairwise
 
-from cyclopts import App, CycloptsError
+from cyclopts import CycloptsError, UnusedCliTokensError
 
 from batchcredit import host
-from batchcredit.cli import ledgers, transfers
+from batchcredit.cli import guide, ledgers, transfers
 from batchcredit.cli.bench import bench
 from batchcredit.cli.custody import audit, ledger
 from batchcredit.cli.flags import Common
@@ -19,31 +19,16 @@ from batchcredit.cli.senders import evict, senders
 from batchcredit.cli.session import console_of, error_as_json, put
 from batchcredit.errors import BatchcreditError, RefusedError, defect
 
-app = App(
-    name="batchcredit",
-    help="""Move prepaid credit from a reseller's account to many client accounts, from a file.
-
-    Nothing is sent twice: a run that was stopped or killed goes on with the same command.""",
-    help_format="plaintext",
-    suppress_keyboard_interrupt=False,
+app = guide.commands("batchcredit", guide.INTRODUCTION, guide.OTHER)
+app.help_epilogue = guide.BEGINNING
+guide.offer(app, guide.FIRST_STEPS, providers, transfers.check)
+guide.offer(app, guide.SEND, transfers.run, transfers.resume)
+guide.offer(
+    app, guide.AFTER, ledgers.show, ledgers.results, reconcile, ledgers.resolve, ledgers.cancel, history
 )
-app.command(transfers.run)
-app.command(transfers.check)
-app.command(transfers.resume, alias="rerun")
-app.command(ledgers.results)
-app.command(ledgers.show)
-app.command(ledgers.resolve)
-app.command(ledgers.cancel)
-app.command(reconcile)
-app.command(history)
-app.command(audit)
-app.command(ledger)
-app.command(senders)
-app.command(evict)
-app.command(prune)
-app.command(providers)
-app.command(sandbox)
-app.command(bench)
+guide.offer(app, guide.LEDGER, ledger, audit, prune)
+guide.offer(app, guide.MACHINES, senders, evict)
+guide.offer(app, guide.TRY, sandbox, bench)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -74,4 +59,10 @@ def _failed(error: BatchcreditError, arguments: Sequence[str]) -> int:
 
 
 def _usage(error: CycloptsError) -> RefusedError:
-    return RefusedError(str(error).strip(), reason="usage", cure="batchcredit --help")
+    """What was typed wrong, and the help of the command that it was typed for."""
+    problem = str(error).strip()
+    if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
+        what = " ".join(error.unused_tokens)
+        problem = f"{what}: this is more than the command takes; a name with blanks needs quotes"
+    command = ("batchcredit", *(error.command_chain or ()))
+    return RefusedError(problem, reason="usage", cure=f"{' '.join(command)} --help")

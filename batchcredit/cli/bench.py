@@ -37,7 +37,10 @@ def bench(
     rate: Annotated[str | None, Parameter(help="Keep to this rate, such as 10/s; else to none.")] = None,
     common: Common = _COMMON,
 ) -> int:
-    """Measure your settings on this machine: throughput, latency, memory. All of it is simulated."""
+    """Measure your settings on this machine, all simulated.
+
+    Throughput, latency and memory, against the sandbox.
+    """
     from batchcredit.console import bench as tables
     from batchcredit.engine.loop import in_loop
     from batchcredit.runner import bench as benches

@@ -4,22 +4,26 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from batchcredit.cli.flags import Common, Guarding, Note, Sandbox, Sending, Yes, send_options
+from batchcredit.cli.guide import commands
 from batchcredit.cli.session import console_of, put, settings_of, without_batch
 
 if TYPE_CHECKING:
     from batchcredit.ledger.base import Ledger
 
-ledger = App(name="ledger", help="The ledger's file: how it stands, copies, moves.", help_format="plaintext")
+ledger = commands("ledger", "How the ledger stands; copies and moves of it.")
 
 _COMMON = Common()
 
 
 @ledger.default
 def look(*, sandbox: Sandbox = False, common: Common = _COMMON) -> int:
-    """What the ledger is, who has it open, and whether it is sound. Exit code 5 where it is not."""
+    """What the ledger is, who has it open, and whether it is sound.
+
+    Exit code 5 where it is not.
+    """
     from batchcredit.console import tables
     from batchcredit.errors import StorageError
     from batchcredit.runner.settling import custody
@@ -36,8 +40,10 @@ def look(*, sandbox: Sandbox = False, common: Common = _COMMON) -> int:
 
 @ledger.command
 def backup(file: Path, /, *, sandbox: Sandbox = False, common: Common = _COMMON) -> int:
-    """Copy the ledger to a new FILE, also while another process sends. A copy can be read, and is sent with
-    only after `ledger accept`."""
+    """Copy the ledger to a new FILE, also while others send.
+
+    A copy can be read, and is sent with only after `ledger accept`.
+    """
     from batchcredit.runner.settling import custody
 
     how = send_options("ledger backup", common, Guarding(sandbox=sandbox))
@@ -53,7 +59,10 @@ def accept(
     sandbox: Sandbox = False,
     common: Common = _COMMON,
 ) -> int:
-    """Take a copy into use because the ledger itself is lost. What is not final is in doubt then."""
+    """Take a copy into use because the ledger itself is lost.
+
+    What is not final is in doubt then.
+    """
     from batchcredit.runner.settling import custody
 
     how = send_options("ledger accept", common, Guarding(sandbox=sandbox), Sending(yes=yes))
@@ -86,8 +95,10 @@ def move(
     sandbox: Sandbox = False,
     common: Common = _COMMON,
 ) -> int:
-    """Move the ledger to a new FILE, and close this one for ever. The same command again finishes a move that
-    was killed."""
+    """Move the ledger to a new FILE, and close this one for ever.
+
+    The same command again finishes a move that was killed.
+    """
     from batchcredit.runner.settling import custody
 
     how = send_options("ledger move", common, Guarding(sandbox=sandbox), Sending(yes=yes))
@@ -116,7 +127,11 @@ def audit(
     sandbox: Sandbox = False,
     common: Common = _COMMON,
 ) -> int:
-    """Who decided what, when and on what grounds: of one batch, or of all. The whole trail is verified."""
+    """Who decided what, when, and on what grounds.
+
+    Of one batch, or of all. The whole trail is verified; the hash at its end, kept elsewhere, proves later
+    that nothing was changed: --expect HASH.
+    """
     from batchcredit.console import tables
     from batchcredit.runner.settling import trail
 

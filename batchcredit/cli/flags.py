@@ -7,7 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 
 from batchcredit.errors import RefusedError
 
@@ -25,17 +25,27 @@ _RAY_ADDRESS = re.compile(r"auto|(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5
 _SENDERS_MOST = 256
 
 
-def _flag(text: str) -> Parameter:
-    return Parameter(negative=(), help=text)
+#: The headings of --help.
+THE_FILE = Group("How the file is understood", sort_key=1)
+BEFORE = Group("Before anything is sent", sort_key=2)
+WHILE = Group("While it is sent", sort_key=3)
+EVERYWHERE = Group("On every command", sort_key=4)
 
 
-@Parameter(name="*")
+def _flag(text: str, value: str | None = None) -> Parameter:
+    return Parameter(negative=(), help=text, metavar=value)
+
+
+@Parameter(name="*", group=EVERYWHERE)
 @dataclass(frozen=True)
 class Common:
     """What every command takes."""
 
-    config: Annotated[Path | None, _flag("Settings file.")] = None
-    ledger: Annotated[str | None, _flag("Ledger, such as sqlite:///path/ledger.db.")] = None
+    config: Annotated[Path | None, _flag("Settings file, instead of batchcredit.toml.", "FILE")] = None
+    ledger: Annotated[
+        str | None,
+        _flag("Ledger, such as sqlite:///path/ledger.db or postgresql://USER@HOST/DATABASE.", "URL"),
+    ] = None
     log_format: Annotated[Literal["text", "json"], _flag("Form of the messages on stderr.")] = "text"
     verbose: Annotated[
         int,
@@ -47,63 +57,83 @@ class Common:
     json: Annotated[bool, _flag("Print one JSON object on stdout at the end.")] = False
 
 
-@Parameter(name="*")
+@Parameter(name="*", group=THE_FILE)
 @dataclass(frozen=True)
 class Reading:
     """How a file is understood."""
 
-    batch: Annotated[str | None, _flag("Name of the batch. Makes known content a new batch.")] = None
-    provider: Annotated[str | None, _flag("Profile for every row of the file.")] = None
-    map: Annotated[tuple[str, ...], _flag("OURS=THEIRS: what our column is called in the file.")] = ()
-    sheet: Annotated[str, _flag("Sheet of a spreadsheet.")] = ""
-    thousands: Annotated[str, _flag("What stands between thousands in amounts.")] = ""
-    currency: Annotated[str, _flag("Currency for every row of the file.")] = ""
+    batch: Annotated[
+        str | None,
+        _flag("Name of the batch, else the file's name and a hash. Makes known content a new batch.", "NAME"),
+    ] = None
+    provider: Annotated[str | None, _flag("Profile for every row of the file.", "NAME")] = None
+    map: Annotated[
+        tuple[str, ...], _flag("What our column is called in the file. Repeatable.", "OURS=THEIRS")
+    ] = ()
+    sheet: Annotated[str, _flag("Sheet of a spreadsheet, else its only one.", "NAME")] = ""
+    thousands: Annotated[str, _flag("What stands between thousands in amounts.", "SIGN")] = ""
+    currency: Annotated[str, _flag("Currency for every row of the file.", "CUR")] = ""
     skip_invalid: Annotated[bool, _flag("Leave invalid rows out and send the rest.")] = False
     allow_duplicates: Annotated[bool, _flag("Equal rows of the file are meant, each of them.")] = False
 
 
-@Parameter(name="*")
+@Parameter(name="*", group=BEFORE)
 @dataclass(frozen=True)
 class Guarding:
     """What has to hold before anything is sent."""
 
-    out: Annotated[Path | None, _flag("Results file.")] = None
+    out: Annotated[Path | None, _flag("Results file, else one beside the input.", "FILE")] = None
     sandbox: Annotated[bool, _flag("Rehearse against simulated providers on this machine.")] = False
-    accept_profile: Annotated[tuple[str, ...], _flag("This profile is the right account.")] = ()
+    accept_profile: Annotated[
+        tuple[str, ...],
+        _flag("This profile is the right account: a new one needs no question. Repeatable.", "NAME"),
+    ] = ()
     allow_repeat: Annotated[bool, _flag("Send rows that another batch credited lately.")] = False
     skip_repeats: Annotated[bool, _flag("Leave out rows that another batch credited lately.")] = False
     online: Annotated[bool, _flag("Ask the providers about own balance and clients.")] = False
     allow_currency_mismatch: Annotated[bool, _flag("With --online: other currencies are meant.")] = False
-    expect_rows: Annotated[int | None, _flag("Control total: number of rows.")] = None
-    expect_total: Annotated[tuple[str, ...], _flag("CUR=AMOUNT: control total of a currency.")] = ()
-    concurrency: Annotated[int | None, _flag("Requests in flight per lane. Only lowers.")] = None
-    rate: Annotated[str | None, _flag("Requests per lane, such as 10/s or 20/min. Only lowers.")] = None
+    expect_rows: Annotated[
+        int | None, _flag("Control total: refuse a file with another number of rows.", "N")
+    ] = None
+    expect_total: Annotated[
+        tuple[str, ...], _flag("Control total: refuse a file with another sum. Repeatable.", "CUR=AMOUNT")
+    ] = ()
+    concurrency: Annotated[
+        int | None, _flag("Requests in flight per profile. Only lowers what the settings say.", "N")
+    ] = None
+    rate: Annotated[
+        str | None,
+        _flag("Requests per profile, such as 10/s or 20/min. Only lowers what the settings say.", "RATE"),
+    ] = None
 
 
-@Parameter(name="*")
+@Parameter(name="*", group=WHILE)
 @dataclass(frozen=True)
 class Sending:
     """How rows are sent."""
 
-    yes: Annotated[bool, _flag("Ask nothing.")] = False
+    yes: Annotated[bool, _flag("Ask nothing. Needed where stdin is no terminal.")] = False
     new_ledger: Annotated[bool, _flag("With --yes: the ledger is new on purpose.")] = False
     skip_preflight: Annotated[bool, _flag("Do not probe credentials and own balance first.")] = False
     snapshot: Annotated[bool, _flag("Keep the clients' balances of before, as evidence for later.")] = False
-    canary: Annotated[int | None, _flag("Send the first N rows of each lane, then ask.")] = None
-    limit: Annotated[int | None, _flag("Send at most N rows, then stop.")] = None
+    canary: Annotated[int | None, _flag("Send the first N rows of each profile, then ask.", "N")] = None
+    limit: Annotated[int | None, _flag("Send at most N rows, then stop.", "N")] = None
     wait_funds: Annotated[
-        str | None, _flag("When the wallet is empty, wait so long for a top-up, such as 2h.")
+        str | None, _flag("When the wallet is empty, wait so long for a top-up, such as 2h.", "TIME")
     ] = None
     ray: Annotated[
-        str | None, _flag("Send from the Ray cluster at HOST:PORT, or auto; the ledger is in PostgreSQL.")
+        str | None,
+        _flag("Send from the Ray cluster at HOST:PORT, or auto; the ledger is in PostgreSQL.", "ADDRESS"),
     ] = None
-    senders: Annotated[int | None, _flag("With --ray: so many senders. One for each machine.")] = None
+    senders: Annotated[int | None, _flag("With --ray: so many senders, else one for each machine.", "N")] = (
+        None
+    )
 
 
 Sandbox = Annotated[bool, _flag("The ledger of rehearsals.")]
-Out = Annotated[Path | None, _flag("Where to write.")]
-Yes = Annotated[bool, _flag("Ask nothing.")]
-Note = Annotated[str, _flag("Why, for those who read it later.")]
+Out = Annotated[Path | None, _flag("Where to write.", "FILE")]
+Yes = Annotated[bool, _flag("Ask nothing. Needed where stdin is no terminal.")]
+Note = Annotated[str, _flag("Why, for those who read it later.", "TEXT")]
 
 
 def input_options(path: Path, reading: Reading) -> "InputOptions":

@@ -28,7 +28,10 @@ def history(
     sandbox: Sandbox = False,
     common: Common = _COMMON,
 ) -> int:
-    """All transfers of the ledger, across batches, newest first: of one account, or of all."""
+    """All transfers of the ledger, across batches.
+
+    Newest first; of one account, or of all.
+    """
     from batchcredit.console import tables
     from batchcredit.runner.settling.history import Sought
     from batchcredit.runner.settling.history import history as found

@@ -33,7 +33,7 @@ def results(
     sandbox: Sandbox = False,
     common: Common = _COMMON,
 ) -> int:
-    """Rebuild the results file of a batch from the ledger."""
+    """Write the results file of a batch again, from the ledger."""
     from batchcredit.runner.returned import handing_over
     from batchcredit.runner.settling import records
 
@@ -54,7 +54,7 @@ def _confirm_closing(batch: "BatchRecord") -> bool:
 
 
 def show(batch: str = "", /, *, sandbox: Sandbox = False, common: Common = _COMMON) -> int:
-    """What the ledger knows: of one batch, or of all of them."""
+    """What the ledger knows: of one batch, or of all."""
     from batchcredit.console import tables
     from batchcredit.runner.settling import records
 
@@ -92,7 +92,11 @@ def resolve(
     sandbox: Sandbox = False,
     common: Common = _COMMON,
 ) -> int:
-    """Write your verdict on rows in doubt, or take it back with --as in-doubt: all of it, or nothing."""
+    """Write your verdict on rows in doubt.
+
+    All of it is written, or nothing. --as in-doubt takes a verdict back, as long as the row has not been sent
+    since. With --yes one row needs its --account or --reference said again.
+    """
     from batchcredit.runner.settling import verdicts
 
     numbers = rows if row is None else str(row)
@@ -135,7 +139,10 @@ def cancel(
     sandbox: Sandbox = False,
     common: Common = _COMMON,
 ) -> int:
-    """Withdraw what was not sent or was rejected, for ever."""
+    """Withdraw what was not sent or was rejected, for ever.
+
+    What was credited stays so; it is listed in a file, for whoever takes it back at the provider.
+    """
     from batchcredit.console.base import agreed
     from batchcredit.runner.settling import records
 

@@ -4,16 +4,17 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from batchcredit.cli.flags import Common
+from batchcredit.cli.guide import commands
 from batchcredit.cli.session import console_of, put, settings_of, without_batch
 from batchcredit.errors import RefusedError
 
 if TYPE_CHECKING:
     from batchcredit.sandbox.settings import SandboxSettings
 
-providers = App(name="providers", help="Adapters and configured profiles.", help_format="plaintext")
+providers = commands("providers", "Adapters and profiles; test one, list its clients.")
 
 _COMMON = Common()
 
@@ -34,7 +35,7 @@ def list_(*, common: Common = _COMMON) -> int:
 
 @providers.command(name="test")
 def probe(name: str, /, *, common: Common = _COMMON) -> int:
-    """Probe one profile's credentials and own balance, without moving money."""
+    """Log in with one profile and read its own balance."""
     from batchcredit.engine.loop import in_loop
     from batchcredit.runner.outgoing import probing
 
@@ -57,7 +58,10 @@ def clients(
     out: Annotated[Path, Parameter(help="Where to write: .csv, .csv.gz or .parquet.")],
     common: Common = _COMMON,
 ) -> int:
-    """Write the provider's list of clients with an empty amount, to be filled in and given to run."""
+    """Write a provider's list of clients, to fill in amounts.
+
+    Without the banned ones. The file can be given to check and run once the amounts are in it.
+    """
     from batchcredit.engine.loop import in_loop
     from batchcredit.runner.outgoing import probing
 
@@ -88,7 +92,10 @@ def sandbox(
     ] = (),
     common: Common = _COMMON,
 ) -> int:
-    """Play both providers on this machine until it is stopped; prints the settings to paste."""
+    """Play both providers on this machine until it is stopped.
+
+    It prints the settings to paste. No money moves, and it takes no secret of yours.
+    """
     from batchcredit.console import tables
     from batchcredit.sandbox.process import SandboxAddress, serve
 

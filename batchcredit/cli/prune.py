@@ -28,8 +28,10 @@ def prune(
     sandbox: Sandbox = False,
     common: Common = _COMMON,
 ) -> int:
-    """Archive old batches as Parquet, and take their rows out of the ledger. Totals, references and the audit
-    trail stay."""
+    """Archive old batches, and take their rows out of the ledger.
+
+    Archives are Parquet. Totals, references and the audit trail stay in the ledger.
+    """
     from batchcredit.console import prune as shown
     from batchcredit.runner.settling import pruning
 

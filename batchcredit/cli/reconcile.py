@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 
 from batchcredit.cli.flags import (
     Common,
@@ -27,23 +27,26 @@ if TYPE_CHECKING:
     from batchcredit.runner.settling.statements import StatementOptions
 
 
-def _flag(text: str) -> Parameter:
-    return Parameter(negative=(), help=text)
+_STATEMENT = Group("The provider's exported history", sort_key=1)
 
 
-@Parameter(name="*")
+def _flag(text: str, value: str | None = None) -> Parameter:
+    return Parameter(negative=(), help=text, metavar=value)
+
+
+@Parameter(name="*", group=_STATEMENT)
 @dataclass(frozen=True)
 class Exported:
     """A provider's own list of credits, and how it is understood."""
 
-    statement: Annotated[Path | None, _flag("The provider's exported history.")] = None
-    map: Annotated[tuple[str, ...], _flag("OURS=THEIRS: what a column is called in the statement.")] = ()
-    provider: Annotated[str | None, _flag("Profile whose statement it is.")] = None
-    sheet: Annotated[str, _flag("The spreadsheet's sheet to read.")] = ""
-    thousands: Annotated[str, _flag("What stands between thousands in amounts.")] = ""
-    statement_tz: Annotated[str, _flag("Time zone of its times, such as Africa/Nairobi.")] = ""
-    statement_from: Annotated[str, _flag("From when it is complete.")] = ""
-    statement_until: Annotated[str, _flag("Up to when it is complete.")] = ""
+    statement: Annotated[Path | None, _flag("The file.", "FILE")] = None
+    map: Annotated[tuple[str, ...], _flag("What our column is called in it. Repeatable.", "OURS=THEIRS")] = ()
+    provider: Annotated[str | None, _flag("Profile whose history it is.", "NAME")] = None
+    sheet: Annotated[str, _flag("Sheet of a spreadsheet, else its only one.", "NAME")] = ""
+    thousands: Annotated[str, _flag("What stands between thousands in amounts.", "SIGN")] = ""
+    statement_tz: Annotated[str, _flag("Time zone of its times, such as Africa/Nairobi.", "ZONE")] = ""
+    statement_from: Annotated[str, _flag("From when it is complete.", "TIME")] = ""
+    statement_until: Annotated[str, _flag("Up to when it is complete.", "TIME")] = ""
 
 
 _COMMON, _EXPORTED = Common(), Exported()
@@ -62,7 +65,11 @@ def reconcile(
     sandbox: Sandbox = False,
     common: Common = _COMMON,
 ) -> int:
-    """Find out what became of the rows in doubt of a batch: from balances, and from a statement."""
+    """Find out what became of rows in doubt.
+
+    From balances and from a provider's exported history it proposes a verdict on each row, says how sure it
+    is, and writes the list of the rest, to be filled in for resolve --from. --apply writes what is certain.
+    """
     from batchcredit.console import evidence
     from batchcredit.engine.loop import in_loop
     from batchcredit.runner.settling import reconciling

@@ -16,7 +16,7 @@ _COMMON = Common()
 
 
 def senders(*, sandbox: Sandbox = False, common: Common = _COMMON) -> int:
-    """Who is sending now: where, for which batch, and how many rows are in flight."""
+    """Who is sending now: where, for which batch, how many rows."""
     from batchcredit.console import senders as shown
     from batchcredit.runner.settling import senders as asked
 
@@ -38,7 +38,10 @@ def evict(
     sandbox: Sandbox = False,
     common: Common = _COMMON,
 ) -> int:
-    """End a sender that hangs or is lost: what it has in flight is in doubt, and it never comes back."""
+    """End a sender that hangs or is lost.
+
+    What it has in flight is in doubt then, and it never comes back.
+    """
     from batchcredit.runner.settling import senders as asked
 
     settings = settings_of(common)

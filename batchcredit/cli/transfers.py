@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from batchcredit.cli.flags import (
+    BEFORE,
     Common,
     Guarding,
     Reading,
@@ -31,18 +32,26 @@ _READING, _GUARDING, _SENDING, _COMMON = Reading(), Guarding(), Sending(), Commo
 
 
 def run(
-    input: Path,  # noqa: A002  the contract's name
+    input: Annotated[  # noqa: A002  the contract's name
+        Path, Parameter(help="The file: .csv, .csv.gz, .parquet or .xlsx.")
+    ],
     /,
     *,
     reading: Reading = _READING,
     guarding: Guarding = _GUARDING,
     sending: Sending = _SENDING,
     plan: Annotated[
-        Path | None, Parameter(help="Send what check has written there, and nothing else.")
+        Path | None,
+        Parameter(group=BEFORE, metavar="FILE", help="Send what check has written there, and nothing else."),
     ] = None,
     common: Common = _COMMON,
 ) -> int:
-    """Send a batch. The same command again goes on with it: nothing is sent twice."""
+    """Send a batch, or go on with it: nothing is sent twice.
+
+    It reads the whole file first, and refuses all of it where a row, a total or a limit is wrong. Then it
+    shows the plan and asks; with --yes it needs limits, --expect-total or --plan. At the end there is a
+    results file with one row for each row of the input. Stopped or killed, the same command goes on.
+    """
     from batchcredit.engine.loop import in_loop
     from batchcredit.runner import batch
 
@@ -57,15 +66,24 @@ def run(
 
 
 def check(
-    input: Path,  # noqa: A002  the contract's name
+    input: Annotated[  # noqa: A002  the contract's name
+        Path, Parameter(help="The file: .csv, .csv.gz, .parquet or .xlsx.")
+    ],
     /,
     *,
     reading: Reading = _READING,
     guarding: Guarding = _GUARDING,
-    plan: Annotated[Path | None, Parameter(help="Write what was checked there, for run --plan.")] = None,
+    plan: Annotated[
+        Path | None,
+        Parameter(group=BEFORE, metavar="FILE", help="Write what was checked there, for run --plan."),
+    ] = None,
     common: Common = _COMMON,
 ) -> int:
-    """Do all that run does before sending, and move nothing."""
+    """Say what run would do with a file, and move nothing.
+
+    Rows, sums, duplicates, repeats, limits, and how long it would take. Bad rows are listed with row, line
+    and cure, all of them in a .invalid.csv beside the file. With --online the providers are asked, too.
+    """
     from batchcredit.engine.loop import in_loop
     from batchcredit.runner import check as checking
 
@@ -102,9 +120,10 @@ def resume(
     sending: Sending = _SENDING,
     common: Common = _COMMON,
 ) -> int:
-    """Go on with a batch: send what was provably not credited. Without a name, the newest unfinished one.
+    """Send what is left of a batch, never what is in doubt.
 
-    A results or to-fix file picks the rows, and may correct them.
+    Without a name it is the newest unfinished batch. A results or to-fix file picks the rows, and may correct
+    them. Rows in doubt wait until they are resolved: see batchcredit reconcile.
     """
     from batchcredit.engine.loop import in_loop
     from batchcredit.runner import batch as batches
