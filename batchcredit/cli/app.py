@@ -10,6 +10,7 @@ from batchcredit import host
 from batchcredit.cli import guide, ledgers, transfers
 from batchcredit.cli.bench import bench
 from batchcredit.cli.custody import audit, ledger
+from batchcredit.cli.explain import explain
 from batchcredit.cli.flags import Common
 from batchcredit.cli.history import history
 from batchcredit.cli.providers import providers, sandbox
@@ -24,7 +25,15 @@ app.help_epilogue = guide.BEGINNING
 guide.offer(app, guide.FIRST_STEPS, providers, transfers.check)
 guide.offer(app, guide.SEND, transfers.run, transfers.resume)
 guide.offer(
-    app, guide.AFTER, ledgers.show, ledgers.results, reconcile, ledgers.resolve, ledgers.cancel, history
+    app,
+    guide.AFTER,
+    ledgers.show,
+    ledgers.results,
+    reconcile,
+    ledgers.resolve,
+    ledgers.cancel,
+    history,
+    explain,
 )
 guide.offer(app, guide.LEDGER, ledger, audit, prune)
 guide.offer(app, guide.MACHINES, senders, evict)
