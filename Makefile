@@ -6,6 +6,8 @@
 # make fuzz   hostile answers and hostile files, for SECONDS=300 or as long as you like
 # make cli-docs   docs/cli.md, written again from the commands and flags
 # make audit  known weaknesses of what is installed; it needs a network, and fails without
+# make package       wheel and sdist in dist/, checked; `make test` does that, and tries the wheel, too
+# make package-long  the same by pipx and uv, each extra by itself, and the tests of the sdist
 # make bench  what it takes, beside peers measured in the same run; ARGS=--quick for a few minutes
 # make bench-senders  several senders on one PostgreSQL; ARGS=ROWS
 # make bench-peers  the two peers that bring much with them, Apache Beam and Newman, in folders of their own
@@ -16,7 +18,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 BENCH_READY := .venv/.bench-ready
 
-.PHONY: demo test lint unit browser soak torture soak-real fuzz cli-docs audit bench bench-senders bench-peers clean
+.PHONY: demo test lint unit browser package package-long soak torture soak-real fuzz cli-docs audit bench bench-senders bench-peers clean
 
 demo: $(READY)
 	@$(BIN)/python samples/demo.py
@@ -35,6 +37,15 @@ unit: $(READY) browser
 # The pages are tried in a real browser: this machine's, or Debian's, installed where we may.
 browser: $(READY)
 	@$(BIN)/python tests/browser/chromium.py
+
+package: $(READY)
+	rm -rf dist
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null || echo 1767225600) $(BIN)/python -m build --no-isolation --outdir dist .
+	$(BIN)/python -m twine check --strict dist/*
+	$(BIN)/python -m check_wheel_contents dist/*.whl
+
+package-long: package
+	$(BIN)/python -m pytest -q -m torture tests/packaging
 
 soak: $(READY)
 	$(BIN)/python tests/simulation/soak.py --seeds $(SEEDS)
@@ -90,4 +101,4 @@ $(BENCH_READY): $(READY)
 	@touch $(BENCH_READY)
 
 clean:
-	rm -rf .venv .venv-audit .venv-beam .newman .demo .bench .fuzz
+	rm -rf dist .venv .venv-audit .venv-beam .newman .demo .bench .fuzz

@@ -36,7 +36,11 @@ def needed(package: str) -> set[str]:
         for line in lines
         if "extra ==" not in line or any(f'"{e}"' in line.replace("'", '"') for e in wanted)
     ]
-    kept = [line for line in kept if not re.search(r"python_version <|win32|Windows|emscripten|PyPy", line)]
+    kept = [
+        line
+        for line in kept
+        if not re.search(r"python_version <|win32|Windows|os_name == .nt|emscripten|PyPy", line)
+    ]
     return {normal(re.match(r"[A-Za-z0-9._-]+", line)[0]) for line in kept}  # type: ignore[index]
 
 
