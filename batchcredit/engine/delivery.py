@@ -152,7 +152,9 @@ class Delivery:
         if lane.halted and not halted:
             await self.journal.halt(self.batch, lane.record.id, lane.halted.reason, lane.halted.message)
         if pause_s:
-            await self.journal.pause(Pause(lane.record.id, host.now_ms() + round(pause_s * 1000)))
+            until_ms, asked = host.now_ms() + round(pause_s * 1000), judged.outcome
+            why = f"HTTP {asked.http_status}: {asked.message}"
+            await self.journal.pause(Pause(self.batch, lane.record.id, until_ms, why))
 
     def _tell(self, job: Job, exchange: Exchange, judged: Judged, duration_ms: int) -> float:
         """Tell everybody of an ending that is durable; for how many seconds the lane pauses, or 0."""

@@ -205,10 +205,13 @@ class Settle(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """The lane's provider asked for no request before this time."""
+    """The lane's provider asked for no request before this time, while this batch was sent. What asks for it
+    during a pause makes that one longer, and is no other."""
 
+    batch: int
     lane: int
     until_ms: int
+    why: str = ""
 
 
 class Verdict(NamedTuple):
@@ -410,6 +413,84 @@ class Custody:
 
 
 @dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One time that rows were sent. `settings`: JSON, what it was made with; "" where that was not kept."""
+
+    id: int
+    user: str
+    host: str
+    started_ms: int
+    ended_ms: int | None
+    reason: str
+    approval: str
+    settings: str
+
+
+@dataclass(frozen=True, slots=True)
+class CrewRecord:
+    """A process that sent in a run of a ledger that is shared, and in words why it ended."""
+
+    run: int
+    user: str
+    host: str
+    pid: int
+    started_ms: int
+    ended_ms: int | None
+    why: str
+
+
+class PauseRecord(NamedTuple):
+    """A pause of a lane while a batch was sent."""
+
+    lane: int
+    began_ms: int
+    until_ms: int
+    why: str
+
+
+class Span(NamedTuple):
+    """A time from `from_ms` up to but without `before_ms`, in pieces of `width_ms`."""
+
+    from_ms: int
+    before_ms: int
+    width_ms: int
+
+
+class Began(NamedTuple):
+    """So many requests of a profile began in one piece of a span: `span` and `piece` count from 0."""
+
+    span: int
+    profile: str
+    piece: int
+    requests: int
+
+
+class Took(NamedTuple):
+    """So many requests of a profile took so long."""
+
+    profile: str
+    duration_ms: int
+    requests: int
+
+
+class Tried(NamedTuple):
+    """So many rows were tried so often; `dated` of them say when the last time was."""
+
+    attempts: int
+    rows: int
+    dated: int
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """The requests of a batch in numbers. Of each row the last one is dated and measured."""
+
+    began: Sequence[Began]
+    took: Sequence[Took]
+    tried: Sequence[Tried]
+
+
+@dataclass(frozen=True, slots=True)
 class Tidings:
     """What other senders of a batch did meanwhile.
 
@@ -594,6 +675,23 @@ class LedgerReader(ABC):
         """What was told of the own accounts around the runs of a batch, oldest first."""
 
     @abstractmethod
+    def runs(self, batch: int) -> list[RunRecord]:
+        """Each time that rows of a batch were sent, oldest first."""
+
+    @abstractmethod
+    def crews(self, batch: int) -> list[CrewRecord]:
+        """Who sent in these runs, oldest first; nobody where the ledger is not shared."""
+
+    @abstractmethod
+    def pauses(self, batch: int, limit: int) -> tuple[list[PauseRecord], int]:
+        """The first `limit` pauses of the lanes while a batch was sent, oldest first, and how many there
+        were."""
+
+    @abstractmethod
+    def activity(self, batch: int, spans: Sequence[Span]) -> Activity:
+        """The requests of a batch in numbers, those that began in these spans by their pieces."""
+
+    @abstractmethod
     def moved(self, lane: int, since_ms: int, until_ms: int) -> list[Moved]:
         """What all batches sent through a lane in a period, by when each row's last request began."""
 
@@ -692,12 +790,14 @@ class Ledger(LedgerReader):
         rejected: bool,
         only: Iterable[int] | None = None,
         approval: str = "",
+        settings: str = "",
     ) -> int:
         """Start a run: unsent rows (rejected ones if asked) are pending again; what was credited elsewhere
         under the same reference, or with `skip_repeats_since_ms` as an equal row, is recognised.
 
         `only`: the numbers of the rows that may go; others are set aside (reason `not_picked`), which is
-        refused (`senders_beside`) while others send the batch. `approval` says how a person agreed."""
+        refused (`senders_beside`) while others send the batch. `approval` says how a person agreed,
+        `settings` (JSON, without a secret) what the run is made with."""
 
     @abstractmethod
     def enlist(self, run: int, driver: int | None = None) -> int:

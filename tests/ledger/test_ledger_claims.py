@@ -259,7 +259,7 @@ def test_the_lane_knows_when_it_was_used(ledger: Ledger, clock: Clock) -> None:
 def test_a_pause_is_remembered(ledger: Ledger, clock: Clock) -> None:
     """What a provider asked for outlives the run."""
     batch = enrol(ledger, "b", [Row()])
-    assert ledger.commit([Pause(Lanes(ledger)["shop"], clock.ms + 5000)]) == [None]
+    assert ledger.commit([Pause(batch.id, Lanes(ledger)["shop"], clock.ms + 5000)]) == [None]
     assert ledger.batch_lanes(batch.id)[0].lane.paused_until_ms == clock.ms + 5000
 
 
@@ -285,7 +285,8 @@ def test_a_group_is_answered_in_order(ledger: Ledger) -> None:
     begin(ledger, batch := enrol(ledger, "b", [Row(), Row(amount="2"), Row(account="Berta")]))
     claims = [a_claim(ledger, batch, row) for row in (1, 2, 3)]
     ending = a_settle(ledger, batch, 1, Event.CREDIT)
-    answers = ledger.commit([claims[0], claims[1], ending, claims[1], Pause(claims[0].lane, 1), claims[2]])
+    pause = Pause(batch.id, claims[0].lane, 1)
+    answers = ledger.commit([claims[0], claims[1], ending, claims[1], pause, claims[2]])
     words = [answer.reason if isinstance(answer, NotClaimed) else type(answer).__name__ for answer in answers]
     assert words == ["Claimed", "account_in_flight", "NoneType", "Claimed", "NoneType", "Claimed"]
     assert states(ledger, batch) == [State.CREDITED, SENDING, SENDING]

@@ -314,8 +314,8 @@ class LedgerPlay(RuleBasedStateMachine):
             busy = [row for row in rows if row.state in (State.PENDING, State.SENDING)]
             among = busy if busy and act.what == "next" else rows
             row = among[act.pick % len(among)]
-            if act.what == "pause":
-                operations.append(Pause(row.lane, act.pick))
+            if act.what == "pause" and row.lane:
+                operations.append(Pause(row.batch, row.lane, act.pick))
                 expected.append({"-"})
             elif act.what == "next" and row.state is State.SENDING:
                 operations.append(self._settle(row, act.event, act.reason))

@@ -464,7 +464,7 @@ def test_moments_are_those_of_this_host_whatever_the_clock_of_the_server_shows(
     in_flight(ledger, batch)
 
     ledger.commit([a_settle(ledger, batch, 1, Event.RETRY, clock.ms + 5_000)])
-    ledger.commit([Pause(lane_of(ledger, batch), clock.ms + 7_000)])
+    ledger.commit([Pause(batch.id, lane_of(ledger, batch), clock.ms + 7_000)])
 
     ((_, not_before_ms),) = ledger.candidates(batch.id, lane_of(ledger, batch), 0, 10)
     (lane,) = ledger.batch_lanes(batch.id)

@@ -345,7 +345,7 @@ def test_a_pause_and_a_halt_reach_the_others(
     """What one hears of a lane counts for all; that it can't reach it does not."""
     first, second, batch = two
     lane = second.batch_lanes(batch.id)[0].lane.id
-    first.commit([hot_path.Pause(lane, clock.ms + 5_000)])
+    first.commit([hot_path.Pause(batch.id, lane, clock.ms + 5_000)])
     assert second.tidings(batch.id).paused_until_ms == {lane: clock.ms + 5_000}
     answer = claim(second, batch, 3)
     assert isinstance(answer, NotClaimed)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from batchcredit import host
 from batchcredit.errors import StorageError
-from batchcredit.ledger.base import SenderRecord, no_sender
+from batchcredit.ledger.base import CrewRecord, SenderRecord, no_sender
 from batchcredit.ledger.postgres.database import PostgresDatabase
 from batchcredit.ledger.postgres.reader import PostgresReader
 from batchcredit.ledger.sql.decisions import FINISH_LATE
@@ -29,6 +29,9 @@ _LIVING = f"""SELECT s.id, s.run, b.name, s."user", s.host, s.pid, s.command, s.
     FROM sender s JOIN batch b ON b.id = s.batch
     LEFT JOIN transfer t ON t.sender = s.id AND t.state = 'sending'
     WHERE s.ended_at IS NULL AND {LOCKED} GROUP BY s.id, b.name ORDER BY s.id"""
+
+_CREWS = """SELECT run, "user", host, pid, started_at, ended_at, why FROM sender
+    WHERE batch = ? ORDER BY id"""
 
 _GONE = f"SELECT s.id FROM sender s WHERE s.ended_at IS NULL AND NOT {LOCKED}"
 
@@ -64,6 +67,9 @@ class PostgresSenders(PostgresReader):
 
     def senders(self) -> list[SenderRecord]:
         return [SenderRecord(*row) for row in self._all(_LIVING, self._class)]
+
+    def crews(self, batch: int) -> list[CrewRecord]:
+        return [CrewRecord(*row) for row in self._all(_CREWS, batch)]
 
 
 class PostgresLease(PostgresSenders, SqlLedger):

@@ -10,7 +10,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
@@ -39,6 +39,8 @@ from batchcredit.ledger.sql.sending import (
     CANDIDATES,
     HELD_UP_BY,
     HOLD_BACK,
+    PAUSE_ANEW,
+    PAUSE_ON,
     REFERENCE_HOLDER,
     claiming,
     ending,
@@ -283,7 +285,10 @@ class PostgresSender(LateAnswers):
             pipeline.end_within(COMMIT_MOST_S)  # from here on others may wait for it
             settled = pipeline.each(_SETTLE, [self._ending(settle, group) for settle in group.settles])
             for pause in sorted(group.pauses, key=lambda pause: pause.lane):
-                pipeline.execute(_PAUSE, pause.until_ms, pause.lane)
+                told = (pause.batch, pause.lane, group.now_ms, pause.until_ms)
+                pipeline.execute(_PAUSE, pause.until_ms, pause.lane)  # here others wait
+                pipeline.execute(PAUSE_ON, *told)
+                pipeline.execute(PAUSE_ANEW, *told, pause.why)
             if claims:
                 pipeline.execute(_LOCK_ACCOUNTS, [claim.transfer.account_key for claim in claims])
             allowed = self._allowed(group, claims)
@@ -509,7 +514,7 @@ def _group(operations: Sequence[Operation], now_ms: int, offset_ms: int) -> Grou
             until_ms = operation.not_before_ms and operation.not_before_ms + offset_ms
             group.settles.append(operation._replace(not_before_ms=until_ms))
         else:
-            group.pauses.append(Pause(operation.lane, operation.until_ms + offset_ms))
+            group.pauses.append(replace(operation, until_ms=operation.until_ms + offset_ms))
     return group
 
 

@@ -285,7 +285,7 @@ class SqlLedger(SqlPruning):
         of_batch = "SELECT id FROM transfer WHERE batch = ?"
         self._change(f"DELETE FROM corrected WHERE transfer IN ({of_batch})", batch)
         for table in (
-            *("cells", "run", "own_balance", "snapshot", "transfer", "batch_lane"),
+            *("cells", "run", "own_balance", "snapshot", "pause", "transfer", "batch_lane"),
             *("archived_tally", "archived_reference"),
         ):
             self._change(f"DELETE FROM {table} WHERE batch = ?", batch)
@@ -302,6 +302,7 @@ class SqlLedger(SqlPruning):
         rejected: bool,
         only: Iterable[int] | None = None,
         approval: str = "",
+        settings: str = "",
     ) -> int:
         again = (State.UNSENT, State.REJECTED) if rejected else (State.UNSENT,)
         with self._transaction():
@@ -326,9 +327,9 @@ class SqlLedger(SqlPruning):
             )
             self._change("UPDATE batch_lane SET halt_reason = '', halt_message = '' WHERE batch = ?", batch)
             ((run,),) = self._all(
-                """INSERT INTO run (batch, "user", host, pid, started_at, approval)
-                VALUES (?, ?, ?, ?, ?, ?) RETURNING id""",
-                *(batch, host.user(), host.name(), os.getpid(), self._now_ms(), approval),
+                """INSERT INTO run (batch, "user", host, pid, started_at, approval, settings)
+                VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id""",
+                *(batch, host.user(), host.name(), os.getpid(), self._now_ms(), approval, settings),
             )
             return int(run)
 

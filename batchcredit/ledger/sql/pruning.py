@@ -39,7 +39,8 @@ _NOT_FINAL = f"""SELECT CASE reason WHEN 'overpaid' THEN reason ELSE state END A
 _HALF_GONE = """SELECT id FROM batch WHERE pruned_at IS NOT NULL AND (
     EXISTS (SELECT 1 FROM transfer WHERE transfer.batch = batch.id)
     OR EXISTS (SELECT 1 FROM cells WHERE cells.batch = batch.id)
-    OR EXISTS (SELECT 1 FROM snapshot WHERE snapshot.batch = batch.id)) ORDER BY id"""
+    OR EXISTS (SELECT 1 FROM snapshot WHERE snapshot.batch = batch.id)
+    OR EXISTS (SELECT 1 FROM pause WHERE pause.batch = batch.id)) ORDER BY id"""
 
 _GONE = "WHERE batch = ? AND row BETWEEN ? AND ?"
 
@@ -98,7 +99,7 @@ class SqlPruning(SqlDecisions):
                 with self._transaction():
                     self._forget_piece(batch, first, first + _PIECE_ROWS - 1)
             with self._transaction():
-                for table in ("cells", "snapshot"):
+                for table in ("cells", "snapshot", "pause"):
                     self._change(f"DELETE FROM {table} WHERE batch = ?", batch)
 
     def _forget_piece(self, batch: int, first: int, last: int) -> None:

@@ -8,9 +8,12 @@ from typing import Any
 
 from batchcredit.ledger.audit import AuditEntry
 from batchcredit.ledger.base import (
+    Activity,
     BatchLane,
     BatchRecord,
+    Began,
     ClientBalance,
+    CrewRecord,
     HistoryQuery,
     HistoryRow,
     LaneIdentity,
@@ -20,11 +23,16 @@ from batchcredit.ledger.base import (
     Match,
     Moved,
     OwnBalance,
+    PauseRecord,
     ResultRow,
     RowKey,
+    RunRecord,
     SentRow,
     Share,
+    Span,
     Tally,
+    Took,
+    Tried,
 )
 from batchcredit.ledger.sql.database import Database
 from batchcredit.transfer import SPENT, State
@@ -315,6 +323,27 @@ class SqlReader(LedgerReader):
         sql = "SELECT lane, moment, at, amount, currency FROM own_balance WHERE batch = ? ORDER BY id"
         return [OwnBalance(row[0], row[1], row[2], Decimal(row[3]), row[4]) for row in self._all(sql, batch)]
 
+    def runs(self, batch: int) -> list[RunRecord]:
+        sql = """SELECT id, "user", host, started_at, ended_at, reason, approval, settings FROM run
+            WHERE batch = ? ORDER BY id"""
+        return [RunRecord(*row) for row in self._all(sql, batch)]
+
+    def crews(self, batch: int) -> list[CrewRecord]:
+        return []
+
+    def pauses(self, batch: int, limit: int) -> tuple[list[PauseRecord], int]:
+        sql = "SELECT lane, began, until, why FROM pause WHERE batch = ? ORDER BY id LIMIT ?"
+        found = [PauseRecord(*row) for row in self._all(sql, batch, limit)]
+        return found, int(self._database.one("SELECT count(*) FROM pause WHERE batch = ?", batch)[0])
+
+    def activity(self, batch: int, spans: Sequence[Span]) -> Activity:
+        bindings = [bound for span in spans for bound in span]
+        began = self._all(_began(len(spans)), *bindings, batch) if spans else []
+        took, tried = self._all(_TOOK, batch), self._all(_TRIED, batch)
+        return Activity(
+            [Began(*row) for row in began], [Took(*row) for row in took], [Tried(*row) for row in tried]
+        )
+
     def moved(self, lane: int, since_ms: int, until_ms: int) -> list[Moved]:
         found = self._all(
             f"""SELECT b.name, t.state, t.currency, decimal_sum(t.amount)
@@ -359,6 +388,23 @@ class SqlReader(LedgerReader):
             return set()
         texts, sql = self._database.texts(account_keys), _EVER.format(each=self._database.each_text)
         return {key for (key,) in self._all(sql, lane, but, texts)}
+
+
+_TOOK = """SELECT provider, duration_ms, count(*) FROM transfer WHERE batch = ? AND duration_ms IS NOT NULL
+    GROUP BY provider, duration_ms ORDER BY provider, duration_ms"""
+
+_TRIED = """SELECT attempts, count(*), count(sent_at) FROM transfer WHERE batch = ?
+    GROUP BY attempts ORDER BY attempts"""
+
+
+def _began(spans: int) -> str:
+    """How many requests began in each piece of so many spans."""
+    bounds = "CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT)"
+    values = ", ".join(f"({number}, {bounds})" for number in range(spans))
+    return f"""WITH span (number, since, until, width) AS (VALUES {values})
+        SELECT s.number, t.provider, (t.sent_at - s.since) / s.width AS piece, count(*)
+        FROM transfer t JOIN span s ON t.sent_at >= s.since AND t.sent_at < s.until WHERE t.batch = ?
+        GROUP BY s.number, t.provider, piece ORDER BY s.number, t.provider, piece"""
 
 
 _AUDIT = """SELECT id, at, "user", host, what, batch, row, transfer_id, was, settled_by, note, known, hash

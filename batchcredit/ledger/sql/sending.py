@@ -52,6 +52,14 @@ CANDIDATES = """SELECT id, row, account, account_key, amount, currency, coalesce
     FROM transfer WHERE batch = ? AND row > ? AND lane = ? AND state = 'pending' ORDER BY row LIMIT ?"""
 
 
+#: Whoever is refused during a pause makes it longer: one row for each, however many requests were in flight.
+PAUSE_ON = """UPDATE pause SET until = CASE WHEN until > ?4 THEN until ELSE ?4 END
+    WHERE batch = ?1 AND lane = ?2 AND until >= ?3"""
+
+PAUSE_ANEW = """INSERT INTO pause (batch, lane, began, until, why)
+    SELECT CAST(?1 AS BIGINT), CAST(?2 AS BIGINT), CAST(?3 AS BIGINT), CAST(?4 AS BIGINT), CAST(?5 AS TEXT)
+    WHERE NOT EXISTS (SELECT 1 FROM pause WHERE batch = ?1 AND lane = ?2 AND until >= ?3)"""
+
 #: What a sender leaves when it ends before its answers came.
 TO_DOUBT = """UPDATE transfer SET state = 'in_doubt', reason = 'interrupted', ended_at = ?1,
     message = 'the run ended before the answer was known' WHERE state = 'sending'"""

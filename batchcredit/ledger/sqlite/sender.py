@@ -23,6 +23,8 @@ from batchcredit.ledger.sql.sending import (
     CLAIM,
     HELD_UP_BY,
     HOLD_BACK,
+    PAUSE_ANEW,
+    PAUSE_ON,
     REFERENCE_HOLDER,
     SETTLE,
     ending,
@@ -76,8 +78,14 @@ class SqliteSender(SqliteReader, SqlLedger):
         if isinstance(operation, Settle):
             self._settle(operation, group.now_ms)
         elif isinstance(operation, Pause):
-            self._change("UPDATE lane SET paused_until = ? WHERE id = ?", operation.until_ms, operation.lane)
+            self._pause(operation, group.now_ms)
         return None
+
+    def _pause(self, pause: Pause, now_ms: int) -> None:
+        self._change("UPDATE lane SET paused_until = ? WHERE id = ?", pause.until_ms, pause.lane)
+        told = (pause.batch, pause.lane, now_ms, pause.until_ms)
+        self._change(PAUSE_ON, *told)
+        self._change(PAUSE_ANEW, *told, pause.why)
 
     def _claim(self, claim: Claim, group: _Group) -> Claimed | NotClaimed:
         over = self._caps.refusal(claim, group.now_ms) if self._caps else None
