@@ -9,6 +9,7 @@ from cyclopts import CycloptsError, UnusedCliTokensError
 from batchcredit import host
 from batchcredit.cli import guide, ledgers, transfers
 from batchcredit.cli.bench import bench
+from batchcredit.cli.completion import completion
 from batchcredit.cli.custody import audit, ledger
 from batchcredit.cli.explain import explain
 from batchcredit.cli.flags import Common
@@ -22,7 +23,7 @@ from batchcredit.errors import BatchcreditError, RefusedError, defect
 
 app = guide.commands("batchcredit", guide.INTRODUCTION, guide.OTHER)
 app.help_epilogue = guide.BEGINNING
-guide.offer(app, guide.FIRST_STEPS, providers, transfers.check)
+guide.offer(app, guide.FIRST_STEPS, completion, providers, transfers.check)
 guide.offer(app, guide.SEND, transfers.run, transfers.resume)
 guide.offer(
     app,

@@ -8,6 +8,7 @@ from cyclopts import Parameter
 
 from batchcredit.cli.flags import Common, Guarding, Note, Sandbox, Sending, Yes, send_options
 from batchcredit.cli.guide import commands
+from batchcredit.cli.naming import Batch
 from batchcredit.cli.session import console_of, put, settings_of, without_batch
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def _written(path: Path, common: Common) -> int:
 
 
 def audit(
-    batch: str = "",
+    batch: Batch = "",
     /,
     *,
     expect: Annotated[str, Parameter(help="A hash that the trail had at its end once.")] = "",

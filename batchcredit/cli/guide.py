@@ -50,6 +50,8 @@ _EXAMPLES = {
     "check": """  batchcredit check march.csv
   batchcredit check march.csv --online
   batchcredit check march.csv --plan march.plan""",
+    "completion": """  batchcredit completion bash --install
+  source <(batchcredit completion bash)""",
     "resume": """  batchcredit resume
   batchcredit resume march --include rejected
   batchcredit resume march-1a2b3c4d.to-fix.csv

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from batchcredit.cli.flags import Common, Guarding, Note, Out, Sandbox, Sending, Yes, send_options
+from batchcredit.cli.naming import Batch
 from batchcredit.cli.session import console_of, end, put, settings_of, without_batch
 from batchcredit.errors import RefusedError
 
@@ -21,7 +22,7 @@ _COMMON = Common()
 
 
 def results(
-    batch: str,
+    batch: Batch,
     /,
     *,
     out: Out = None,
@@ -53,7 +54,7 @@ def _confirm_closing(batch: "BatchRecord") -> bool:
     return agreed(f"Close batch {batch.name} in this ledger for ever, so that another one goes on with it?")
 
 
-def show(batch: str = "", /, *, sandbox: Sandbox = False, common: Common = _COMMON) -> int:
+def show(batch: Batch = "", /, *, sandbox: Sandbox = False, common: Common = _COMMON) -> int:
     """What the ledger knows: of one batch, or of all."""
     from batchcredit.console import tables
     from batchcredit.runner.settling import records
@@ -73,7 +74,7 @@ def show(batch: str = "", /, *, sandbox: Sandbox = False, common: Common = _COMM
 
 
 def resolve(
-    batch: str,
+    batch: Batch,
     /,
     *,
     row: int | None = None,
@@ -129,7 +130,7 @@ def _usage(problem: str) -> RefusedError:
 
 
 def cancel(
-    batch: str,
+    batch: Batch,
     /,
     *,
     note: Note,

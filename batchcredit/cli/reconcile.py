@@ -19,6 +19,7 @@ from batchcredit.cli.flags import (
     send_options,
     zone_flag,
 )
+from batchcredit.cli.naming import BatchOrFile
 from batchcredit.cli.session import console_of, put, settings_of
 from batchcredit.errors import RefusedError
 
@@ -53,7 +54,7 @@ _COMMON, _EXPORTED = Common(), Exported()
 
 
 def reconcile(
-    batch: str,
+    batch: BatchOrFile,
     /,
     *,
     exported: Exported = _EXPORTED,

@@ -21,6 +21,7 @@ from batchcredit.cli.flags import (
     returned_options,
     send_options,
 )
+from batchcredit.cli.naming import BatchOrFile
 from batchcredit.cli.session import console_of, end, put, settings_of
 from batchcredit.errors import RefusedError
 
@@ -98,7 +99,7 @@ def check(
 
 
 def resume(
-    batch: Annotated[str, Parameter(help="A batch, or a results or to-fix file.")] = "",
+    batch: BatchOrFile = "",
     /,
     *,
     include: Annotated[

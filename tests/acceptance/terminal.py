@@ -20,10 +20,10 @@ _COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 class Terminal:
     """One command with a terminal of its own as stdin, stdout and stderr."""
 
-    def __init__(self, cli: CommandLine, argv: Sequence[object]) -> None:
+    def __init__(self, cli: CommandLine, argv: Sequence[object], program: Sequence[str] = PROGRAM) -> None:
         self._reader, far_end = pty.openpty()
         self._process = subprocess.Popen(
-            [*PROGRAM, *map(str, argv)],
+            [*program, *map(str, argv)],
             stdin=far_end,
             stdout=far_end,
             stderr=far_end,
@@ -77,9 +77,9 @@ class Terminal:
 
 
 @contextmanager
-def terminal(cli: CommandLine, *argv: object) -> Iterator[Terminal]:
+def terminal(cli: CommandLine, *argv: object, program: Sequence[str] = PROGRAM) -> Iterator[Terminal]:
     """Run a command in front of a person until the context ends."""
-    started = Terminal(cli, argv)
+    started = Terminal(cli, argv, program)
     try:
         yield started
     finally:
