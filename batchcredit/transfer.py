@@ -147,7 +147,8 @@ CORRECTABLE = (State.PENDING, *states_allowing(Event.REOPEN))
 
 
 class Transfer(NamedTuple):
-    """One row that asks for credit. `amount` is an exact decimal in its shortest form, never a float."""
+    """One row that asks for credit. `amount` is an exact decimal in its shortest form, never a float.
+    `known_as`: its id in results, where that is not made of the ledger's id and `id`."""
 
     id: int
     row: int
@@ -156,6 +157,11 @@ class Transfer(NamedTuple):
     amount: str
     currency: str
     reference: str
+    known_as: str = ""
+
+    def id_in(self, ledger: str) -> str:
+        """The id that results have for it."""
+        return self.known_as or f"t-{ledger}-{self.id}"
 
 
 class Outcome(NamedTuple):

@@ -121,6 +121,12 @@ class Sending:
     wait_funds: Annotated[
         str | None, _flag("When the wallet is empty, wait so long for a top-up, such as 2h.", "TIME")
     ] = None
+    on_finish: Annotated[
+        str | None,
+        _flag(
+            "At the end, whatever it is, start a program with the object of --json on its stdin.", "COMMAND"
+        ),
+    ] = None
     ray: Annotated[
         str | None,
         _flag("Send from the Ray cluster at HOST:PORT, or auto; the ledger is in PostgreSQL.", "ADDRESS"),

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,22 @@ if TYPE_CHECKING:
     from batchcredit.errors import BatchcreditError
     from batchcredit.runner.summary import Summary
     from batchcredit.settings import Settings
+
+
+@dataclass(slots=True)
+class Ending:
+    """What the end of the command that runs has to tell: `said`, the object of --json, and to which program
+    (`on_finish`). A process runs one command."""
+
+    said: dict[str, Any] = field(default_factory=dict)
+    on_finish: tuple[str, ...] = ()
+
+    def begin(self) -> None:
+        """Nothing is said yet."""
+        self.said, self.on_finish = {}, ()
+
+
+ending = Ending()
 
 
 def console_of(common: Common) -> "Console":
@@ -50,8 +67,9 @@ def end(
     exit_code = summary.exit_code if code is None else code
     if console:
         console.show_summary(summary)
+    ending.said = summary.as_json() | {"exit_code": exit_code} | known
     if common.json:
-        put(json.dumps(summary.as_json() | {"exit_code": exit_code} | known))
+        put(json.dumps(ending.said))
     return exit_code
 
 

@@ -22,7 +22,8 @@ from batchcredit.cli.flags import (
     send_options,
 )
 from batchcredit.cli.naming import BatchOrFile
-from batchcredit.cli.session import console_of, end, put, settings_of
+from batchcredit.cli.on_finish import words_of
+from batchcredit.cli.session import console_of, end, ending, put, settings_of
 from batchcredit.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def run(
     from batchcredit.engine.loop import in_loop
     from batchcredit.runner import batch
 
+    ending.on_finish = () if sending.on_finish is None else words_of(sending.on_finish)
     console, settings = console_of(common), settings_of(common)
     given = input_options(input, reading)
     how = replace(send_options(f"run {input}", common, guarding, sending), plan=plan)
@@ -130,6 +132,7 @@ def resume(
     from batchcredit.runner import batch as batches
     from batchcredit.runner.returned import returning
 
+    ending.on_finish = () if sending.on_finish is None else words_of(sending.on_finish)
     console, settings = console_of(common), settings_of(common)
     statuses, providers = only_flags(only)
     how = send_options(f"resume {batch}", common, guarding, sending, rejected=include == "rejected")

@@ -1,8 +1,9 @@
 """The promise of a console: an attendant that can also show endings and errors."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from batchcredit import host
@@ -32,6 +33,9 @@ class Console(Attendant):
     def show_error(self, error: BatchcreditError) -> None:
         """What stopped the command, and the cure."""
         raise NotImplementedError
+
+    def show_end(self, said: Mapping[str, Any]) -> None:
+        """The very last: the object of --json, for those who have not shown it before."""
 
 
 def asked(question: str) -> str:

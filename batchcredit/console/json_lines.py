@@ -1,14 +1,20 @@
-"""The console of log collectors: one JSON object a line, one word for each event."""
+"""The console of log collectors: one JSON object a line, one word for each event (docs/logs.md).
 
+Such a log is kept elsewhere and read by others: a row is told by its number and its transfer's id, never by
+client, amount, or the provider's words about it.
+"""
+
+import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import structlog
 
-from batchcredit.console.base import EVERYTHING, NORMAL, QUIET, Console, agreed, agreed_to_total
+from batchcredit.console.base import EVERYTHING, NORMAL, QUIET, VERBOSE, Console, agreed, agreed_to_total
+from batchcredit.console.impersonal import impersonal
 from batchcredit.engine.judgement import Judged
 from batchcredit.engine.lane import Lane
 from batchcredit.engine.queue import Job
@@ -23,9 +29,12 @@ from batchcredit.transfer import Event
 #: Seconds between two lines of progress.
 EVERY_S = 10.0
 
+#: Endings that somebody has to look at are told at any level.
+_ALWAYS = (Event.DOUBT, Event.REJECT)
+
 
 class JsonConsole(Console):
-    """Writes to stderr. Money is text, times are ISO 8601 in UTC."""
+    """Writes to stderr. Money is text, times are ISO 8601 in UTC. From the plan on each line has `batch`."""
 
     def __init__(self, level: int = NORMAL) -> None:
         self.level = level
@@ -38,13 +47,18 @@ class JsonConsole(Console):
             ],
         )
         self._last_s = 0.0
+        self._ledger = ""
+
+    @property
+    def listens(self) -> bool:
+        return True
 
     def note(self, text: str) -> None:
         if self.level > QUIET:
-            self._log.info("note", message=text)
+            self._log.info("note", message=impersonal(text))
 
     def warn(self, text: str) -> None:
-        self._log.warning("warning", message=text)
+        self._log.warning("warning", message=impersonal(text))
 
     def show_survey(self, path: Path, survey: Survey) -> None:
         for word, problem in survey.problems.items():
@@ -53,13 +67,11 @@ class JsonConsole(Console):
 
     def show_plan(self, plan: Plan) -> None:
         totals = {currency: format(total.amount, "f") for currency, total in plan.totals.items()}
-        lanes = [
-            {"profile": lane.profile, "login": lane.identity.login, "rows": lane.rows} for lane in plan.lanes
-        ]
+        lanes = [{"profile": lane.profile, "rows": lane.rows} for lane in plan.lanes]
+        self._log, self._ledger = self._log.bind(batch=plan.batch), plan.ledger.id
         self._log.info(
             "plan",
             mode=plan.mode,
-            batch=plan.batch,
             resumed=plan.resumed,
             rows=plan.rows,
             totals=totals,
@@ -68,13 +80,13 @@ class JsonConsole(Console):
             settings=str(plan.settings) if plan.settings else None,
             results=str(plan.results),
             seconds=round(plan.seconds),
-            warnings=list(plan.warnings),
+            warnings=[impersonal(warning) for warning in plan.warnings],
             checked=plan.checked,
         )
 
     def accept_lane(self, profile: str, identity: LaneIdentity, settings: Path | None) -> bool:
-        self._log.warning("new_lane", profile=profile, base_url=identity.base_url, login=identity.login)
-        return agreed(f"{profile} is new.")
+        self._log.warning("new_lane", profile=profile)
+        return agreed(f"{profile} is new: login {identity.login} at {identity.base_url}. Is it right?")
 
     def approve(self, plan: Plan) -> bool:
         return agreed_to_total(plan)
@@ -85,17 +97,18 @@ class JsonConsole(Console):
         return agreed(f"{len(trials)} rows have ended.")
 
     def hear(self, lane: Lane, job: Job, judged: Judged, duration_ms: int) -> None:
-        if self.level >= EVERYTHING or judged.outcome.event is not Event.CREDIT:
-            outcome = judged.outcome
-            self._log.info(
+        event = judged.outcome.event
+        if event in _ALWAYS or self.level >= (EVERYTHING if event is Event.CREDIT else VERBOSE):
+            self._log.log(
+                logging.WARNING if event in _ALWAYS else logging.INFO,
                 "attempt",
                 profile=lane.profile,
                 row=job.transfer.row,
-                transfer=job.transfer.id,
-                outcome=outcome.event.value,
-                reason=outcome.reason,
-                http_status=outcome.http_status,
-                message=outcome.message,
+                transfer_id=job.transfer.id_in(self._ledger),
+                outcome=event.value,
+                reason=judged.outcome.reason,
+                http_status=judged.outcome.http_status,
+                provider_code=judged.outcome.provider_code,
                 duration_ms=duration_ms,
             )
 
@@ -111,16 +124,24 @@ class JsonConsole(Console):
         self._last_s = 0.0
 
     def show_summary(self, summary: Summary) -> None:
-        self._log.info("summary", **summary.as_json())
+        pass  # it stands in the last event
 
     def show_error(self, error: BatchcreditError) -> None:
         self._log.error(
             "refused" if error.exit_code == 2 else "failed",
             reason=error.reason,
-            message=str(error),
+            message=impersonal(str(error)),
             cure=error.cure,
             exit_code=error.exit_code,
         )
+
+    def show_end(self, said: Mapping[str, Any]) -> None:
+        told = dict(said)
+        if warnings := told.get("warnings"):
+            told["warnings"] = list(map(impersonal, warnings))
+        if error := told.get("error"):
+            told["error"] = error | {"message": impersonal(error["message"])}
+        self._log.info("ended", **told)
 
 
 def _progress(lane: Lane) -> dict[str, Any]:

@@ -94,9 +94,10 @@ def test_json_of_every_command(shop: CommandLine, sandbox: Sandbox) -> None:
         assert batch.keys() == KEYS
 
 
-@pytest.mark.parametrize(("loud", "told"), [("-q", set()), ("-v", {2}), ("-vv", {1, 2, 3})])
+@pytest.mark.parametrize(("loud", "told"), [("-q", {2}), ("-v", {2}), ("-vv", {1, 2, 3})])
 def test_logs_in_json(loud: str, told: set[int], shop: CommandLine) -> None:
-    """Every line on stderr is a JSON object with event, level and time; -vv has an event for each attempt."""
+    """Every line on stderr is a JSON object with event, level and time;
+    a refused row has an event at any level, with -vv each attempt."""
     path = shop.write("batch.csv", MIXED)
     for command, code in ((("run", path, "--yes"), 1), (("run", "missing.csv", "--yes"), 2)):
         ended = shop(*command, "--log-format", "json", loud)

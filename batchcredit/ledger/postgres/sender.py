@@ -362,7 +362,7 @@ class PostgresSender(LateAnswers):
         self, batch: int, lane: int, after_row: int, limit: int, *, own: bool = False
     ) -> list[tuple[Transfer, int]]:
         found = self._through(partial(self._candidates, batch, lane, after_row, limit, own=own))
-        return [(Transfer(*row[:7]), row[7] - self._database.offset_ms) for row in found]
+        return [(Transfer(*row[:8]), row[8] - self._database.offset_ms) for row in found]
 
     def _candidates(self, batch: int, lane: int, after_row: int, limit: int, *, own: bool) -> list[Row]:
         if self._evicted:

@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from batchcredit.ledger.base import NotClaimed, Settle
-from batchcredit.ledger.sql.reader import CREDITED_AT, quoted, same_as
+from batchcredit.ledger.sql.reader import CREDITED_AT, quoted, same_as, transfer_id
 from batchcredit.transfer import MOVES, SPENT, Event, State, states_allowing
 
 #: Equal rows elsewhere that hold a row up: any that may be executed, older ones that may still be sent, and
@@ -48,7 +48,8 @@ ENDINGS = {
     if was is State.SENDING
 }
 
-CANDIDATES = """SELECT id, row, account, account_key, amount, currency, coalesce(reference, ''), not_before
+CANDIDATES = f"""SELECT id, row, account, account_key, amount, currency, coalesce(reference, ''),
+    CASE WHEN former_id IS NOT NULL OR generation > 1 THEN {transfer_id("transfer")} ELSE '' END, not_before
     FROM transfer WHERE batch = ? AND row > ? AND lane = ? AND state = 'pending' ORDER BY row LIMIT ?"""
 
 

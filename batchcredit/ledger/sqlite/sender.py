@@ -62,7 +62,7 @@ class SqliteSender(SqliteReader, SqlLedger):
         self, batch: int, lane: int, after_row: int, limit: int, *, own: bool = False
     ) -> list[tuple[Transfer, int]]:
         found = self._all(CANDIDATES, batch, after_row, lane, limit)
-        return [(Transfer(*row[:7]), row[7]) for row in found]
+        return [(Transfer(*row[:8]), row[8]) for row in found]
 
     def commit(self, operations: Sequence[Operation]) -> list[Answered]:
         group = _Group(host.now_ms(), Claimed(host.boot_s()))
