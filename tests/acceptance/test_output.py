@@ -35,7 +35,7 @@ FLAGS = (
     *("online", "canary", "limit", "expect-rows", "expect-total", "concurrency", "rate"),
     *("config", "ledger", "log-format", "json", "verbose", "quiet"),
 )
-SLOW_TO_IMPORT = ("polars", "httpx", "ray", "apsw", "uvicorn")
+SLOW_TO_IMPORT = ("polars", "httpx", "ray", "apsw", "uvicorn", "altair", "vl_convert", "jinja2")
 COMMANDS = ("run", "check", "resume", "results", "show", "resolve", "cancel", "providers", "sandbox")
 
 

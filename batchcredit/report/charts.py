@@ -1,0 +1,248 @@
+"""The charts of a report, as SVG in the page's own colours. Figures are rounded for drawing only."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+import altair
+from markupsafe import Markup
+
+from batchcredit.report.drawing import drawn
+from batchcredit.report.model import Latency, MoneyFigures, PauseFigures, RequestSeries
+from batchcredit.transfer import STATUSES
+from batchcredit.wording import visible
+
+#: Each chart is drawn for wide pages and paper, and for narrow ones; the style sheet shows the one that fits.
+_WIDTHS: Final[Mapping[str, int]] = {"wide": 920, "narrow": 310}
+_HEIGHT: Final = 170
+_PADDING: Final = {
+    "left": 4,
+    "top": 4,
+    "bottom": 2,
+    "right": 18,
+}  # letters may be wider than the library thinks
+_BAR: Final = 14
+_BAND: Final = 44
+_LONGEST_NAME: Final = 40
+
+#: Room beside the first and the last bar of a log scale, as a factor.
+_MARGIN: Final = 1.5
+
+#: So many steps a chart shows at most, and so many requests a step holds at least, at the limit.
+_STEPS: Final = 120
+_FULL: Final = 10
+
+_INK, _FAINT, _FILL, _LIMIT, _PAUSE = (
+    "var(--ink)",
+    "var(--line)",
+    "var(--chart)",
+    "var(--limit)",
+    "var(--pause)",
+)
+
+
+class Step(NamedTuple):
+    """So many requests of a lane began within `seconds` from `began`; `rate` is said as its limit is."""
+
+    began: datetime
+    seconds: float
+    requests: int
+    rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """The requests of one lane in one run, so many a `unit`: a minute where less than one a second may."""
+
+    unit: str
+    limit: float | None
+    steps: tuple[Step, ...]
+
+    @classmethod
+    def of(cls, series: RequestSeries) -> "Pace":
+        """In steps that a chart can show, and at the limit full enough not to jump above it."""
+        per_s = None if series.limit_per_s is None else float(series.limit_per_s)
+        unit, unit_s = ("minute", 60) if per_s is not None and per_s < 1 else ("second", 1)
+        at_limit = (per_s or 0.0) * series.width_ms / 1000
+        merged = max(math.ceil(len(series.counts) / _STEPS), math.ceil(_FULL / at_limit) if at_limit else 1)
+        limit = None if per_s is None else per_s * unit_s
+        return cls(unit, limit, tuple(_steps(series, merged, unit_s)))
+
+    @property
+    def began(self) -> datetime:
+        return self.steps[0].began
+
+    @property
+    def ended(self) -> datetime:
+        return self.steps[-1].began + timedelta(seconds=self.steps[-1].seconds)
+
+    @property
+    def highest(self) -> float:
+        return max(step.rate for step in self.steps)
+
+
+def _steps(series: RequestSeries, merged: int, unit_s: int) -> Iterator[Step]:
+    for first in range(0, len(series.counts), merged):
+        counts = series.counts[first : first + merged]
+        began = series.began + timedelta(milliseconds=series.width_ms) * first
+        seconds = len(counts) * series.width_ms / 1000
+        yield Step(began, seconds, sum(counts), sum(counts) * unit_s / seconds)
+
+
+def shares(money: Sequence[MoneyFigures]) -> Markup:
+    """What became of the rows of each provider and currency, as shares of their rows."""
+    values = [
+        {"name": _label(figures), "status": status, "order": STATUSES.index(status), "rows": found.rows}
+        for figures in money
+        for status, found in figures.by_status.items()
+    ]
+    names = [_label(figures) for figures in money]
+    base = altair.Chart(altair.InlineData(values=values))
+    y = altair.Y("name:N", sort=names, axis=None)
+    colours = altair.Scale(domain=list(STATUSES), range=[f"var(--{status})" for status in STATUSES])
+    bars = base.mark_bar(size=_BAR, stroke="var(--paper)", strokeWidth=1).encode(
+        x=altair.X(
+            "rows:Q", stack="normalize", title=None, axis=altair.Axis(format="%", tickCount=5, grid=False)
+        ),
+        y=y,
+        order=altair.Order("order:Q"),
+        color=altair.Color("status:N", scale=colours, legend=None),
+    )
+    words = altair.Chart(altair.InlineData(values=[{"name": name} for name in names]))
+    above = words.mark_text(align="left", dx=1, dy=-_BAR, color=_INK, fontSize=12).encode(
+        x=altair.value(0), y=y, text="name:N"
+    )
+    return _both(altair.layer(bars, above), _BAND * len(names))
+
+
+def pace(found: Pace, pauses: Sequence[PauseFigures], zone: ZoneInfo) -> Markup:
+    """Requests over time, with the limit, and the pauses that the provider asked for."""
+    began, ended = _wall(found.began, zone), _wall(found.ended, zone)
+    values = [{"at": _wall(step.began, zone).isoformat(), "rate": step.rate} for step in found.steps]
+    values.append({"at": ended.isoformat(), "rate": found.steps[-1].rate})
+    top = max(found.highest, found.limit or 0.0, 1e-9) * 1.15
+    x = altair.X(
+        "at:T",
+        title=None,
+        scale=altair.Scale(type="utc", domain=[_date(began), _date(ended)]),
+        axis=altair.Axis(
+            format=_clock(ended - began), tickCount=altair.ExprRef("width < 400 ? 3 : 8"), grid=False
+        ),
+    )
+    y = altair.Y(
+        "rate:Q",
+        title=f"requests a {found.unit}",
+        scale=altair.Scale(domain=[0, top], nice=False),
+        axis=altair.Axis(tickCount=5),
+    )
+    area = altair.Chart(altair.InlineData(values=values)).mark_area(
+        interpolate="step-after", color=_FILL, fillOpacity=0.35, line={"color": _FILL, "strokeWidth": 1.2}
+    )
+    limits = [] if found.limit is None else _limit(found.limit, began)
+    return _both(altair.layer(*_bands(pauses, began, ended, zone), area.encode(x=x, y=y), *limits), _HEIGHT)
+
+
+def latency(found: Latency) -> Markup:
+    """How many requests took how long, on a log scale, with the percentiles."""
+    bars = [
+        {"from": max(bucket.from_ms, 0.5), "below": max(bucket.below_ms, 1), "requests": bucket.requests}
+        for bucket in found.buckets
+    ]
+    low, high = bars[0]["from"] / _MARGIN, bars[-1]["below"] * _MARGIN
+    ticks = [2**power for power in range(math.ceil(math.log2(low)), math.floor(math.log2(high)) + 1)]
+    scale = altair.Scale(type="log", base=2, domain=[low, high], nice=False)
+    axis = altair.Axis(values=ticks, labelExpr=_MS_LABEL, grid=False, labelOverlap=True)
+    counted = (
+        altair.Chart(altair.InlineData(values=bars))
+        .mark_rect(color=_FILL, fillOpacity=0.45, stroke=_FILL)
+        .encode(
+            x=altair.X("from:Q", scale=scale, axis=axis, title="how long a request took"),
+            x2="below:Q",
+            y=altair.Y("requests:Q", title="requests", axis=altair.Axis(tickCount=5, format="~s")),
+            y2=altair.datum(0),
+        )
+    )
+    named = (("half", found.p50_ms), ("95 %", found.p95_ms), ("99 %", found.p99_ms))
+    lines = [
+        {"from": min(max(ms, low), high), "name": name, "line": number}
+        for number, (name, ms) in enumerate(named)
+    ]
+    marks = altair.Chart(altair.InlineData(values=lines)).encode(x=altair.X("from:Q", scale=scale))
+    rules = marks.mark_rule(color=_INK, strokeDash=[3, 3])
+    words = marks.mark_text(align="left", dx=4, color=_INK, fontSize=11).encode(
+        text="name:N", y=altair.Y("line:Q", axis=None, scale=altair.Scale(domain=[12, -1]))
+    )
+    return _both(altair.layer(altair.layer(counted, rules), words).resolve_scale(y="independent"), _HEIGHT)
+
+
+_MS_LABEL: Final = "datum.value < 1000 ? datum.value + ' ms' : round(datum.value / 1000) + ' s'"
+
+
+def _bands(
+    pauses: Sequence[PauseFigures], began: datetime, ended: datetime, zone: ZoneInfo
+) -> Iterator[altair.Chart]:
+    times = [
+        {
+            "at": max(_wall(one.began, zone), began).isoformat(),
+            "until": min(_wall(one.until, zone), ended).isoformat(),
+        }
+        for one in pauses
+    ]
+    if times:
+        bands = altair.Chart(altair.InlineData(values=times)).mark_rect(color=_PAUSE, opacity=0.25)
+        yield bands.encode(x=altair.X("at:T", scale=altair.Scale(type="utc")), x2="until:T")
+
+
+def _limit(limit: float, began: datetime) -> list[altair.Chart]:
+    line = altair.Chart(
+        altair.InlineData(values=[{"at": began.isoformat(), "rate": limit, "name": f"limit {limit:g}"}])
+    )
+    rule = line.mark_rule(color=_LIMIT, strokeDash=[6, 3], strokeWidth=1.5).encode(y="rate:Q")
+    name = line.mark_text(color=_LIMIT, align="left", baseline="bottom", dx=4, dy=-2, fontSize=11)
+    return [rule, name.encode(x=altair.X("at:T", scale=altair.Scale(type="utc")), y="rate:Q", text="name:N")]
+
+
+def _label(figures: MoneyFigures) -> str:
+    name = visible(f"{figures.provider} {figures.currency}".strip())
+    return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
+
+
+def _wall(moment: datetime, zone: ZoneInfo) -> datetime:
+    """What a clock on the wall shows: the drawing library knows no zones."""
+    return moment.astimezone(zone).replace(tzinfo=None)
+
+
+def _date(wall: datetime) -> altair.DateTime:
+    return altair.DateTime(
+        year=wall.year,
+        month=wall.month,
+        date=wall.day,
+        hours=wall.hour,
+        minutes=wall.minute,
+        seconds=wall.second,
+        milliseconds=wall.microsecond // 1000,
+        utc=True,
+    )
+
+
+def _clock(length: timedelta) -> str:
+    if length > timedelta(hours=20):
+        return "%-d %b %H:%M"
+    return "%H:%M" if length > timedelta(minutes=8) else "%H:%M:%S"
+
+
+def _both(chart: Any, height: int) -> Markup:
+    """The same chart at both widths."""
+    return Markup("").join(drawn(_styled(chart, width, height), name) for name, width in _WIDTHS.items())
+
+
+def _styled(chart: Any, width: int, height: int) -> dict[str, Any]:
+    axis = {"labelColor": _INK, "titleColor": _INK, "labelFontSize": 11, "titleFontSize": 11}
+    lines = {"gridColor": _FAINT, "domainColor": _FAINT, "tickColor": _FAINT, "titleFontWeight": "normal"}
+    sized = chart.properties(width=width, height=height, autosize={"type": "fit", "contains": "padding"})
+    styled = sized.configure(background="transparent", padding=_PADDING).configure_axis(**axis, **lines)
+    specification: dict[str, Any] = styled.configure_view(stroke=None).to_dict()
+    return specification

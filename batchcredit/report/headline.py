@@ -1,0 +1,76 @@
+"""A batch in a few sentences, for whoever reads nothing else."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from batchcredit.report.model import TEST, Report
+
+#: How it went, as the page shows it beside the words.
+GOOD, ATTENTION, DANGER = "good", "attention", "danger"
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """One sentence, what has to be known beside it, and how it went."""
+
+    sentence: str
+    points: tuple[str, ...]
+    tone: str
+
+
+def headline(report: Report) -> Headline:
+    """What happened to the money, and what must not be done now."""
+    return Headline(_sentence(report), tuple(_points(report)), _tone(report))
+
+
+def _sentence(report: Report) -> str:
+    credited, rows = report.counts.get("credited", 0), report.rows
+    ending = "so far" if report.standing.running else ""
+    if credited == rows:
+        return f"All {rows:,} rows were credited." if rows > 1 else "The one row was credited."
+    said = (
+        f"{credited:,} of {rows:,} rows were credited" if credited else f"None of {_rows(rows)} was credited"
+    )
+    return f"{said} {ending}".rstrip() + "."
+
+
+def _points(report: Report) -> Iterator[str]:
+    if not report.is_conserved:
+        yield "This does not add up: rows or money are missing, or too many. Send nothing more."
+    if report.overpaid:
+        yield f"{_rows(report.overpaid)} may have been credited twice: look them up at the provider."
+    for status, words in _POINTS.items():
+        if number := report.counts.get(status, 0):
+            yield words.format(
+                _rows(number), "is" if number == 1 else "are", "was" if number == 1 else "were"
+            )
+    if any(not control.agrees for control in report.controls):
+        yield "The file does not have the control totals that were expected of it."
+    if any(account.explained is False for account in report.own_accounts):
+        yield "Your own account does not show what was credited: see below."
+    if report.standing.running:
+        yield "Rows are being sent now; this is how it stood when the page was made."
+    if report.mode == TEST:
+        yield "This was a rehearsal: no money moved."
+
+
+_POINTS: Final = {
+    "in_doubt": "{0} {1} in doubt: do not send or pay them in any other way until they are resolved.",
+    "rejected": "{0} {2} refused by the provider and not credited.",
+    "invalid": "{0} {1} invalid and {2} not sent.",
+    "not_sent": "{0} {2} not sent.",
+    "already_credited": "{0} had been credited before, not by this batch.",
+    "cancelled": "{0} {2} cancelled by a person.",
+}
+
+
+def _rows(number: int) -> str:
+    return f"{number:,} row" if number == 1 else f"{number:,} rows"
+
+
+def _tone(report: Report) -> str:
+    if not report.is_conserved or report.overpaid or report.counts.get("in_doubt"):
+        return DANGER
+    calm = report.rows == report.counts.get("credited", 0) + report.counts.get("already_credited", 0)
+    return GOOD if calm and all(control.agrees for control in report.controls) else ATTENTION
