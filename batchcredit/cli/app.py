@@ -14,6 +14,7 @@ from batchcredit.cli.completion import completion
 from batchcredit.cli.custody import audit, ledger
 from batchcredit.cli.explain import explain
 from batchcredit.cli.flags import Common
+from batchcredit.cli.health import health
 from batchcredit.cli.history import history
 from batchcredit.cli.providers import providers, sandbox
 from batchcredit.cli.prune import prune
@@ -38,6 +39,7 @@ guide.offer(
     ledgers.resolve,
     ledgers.cancel,
     history,
+    health,
     explain,
 )
 guide.offer(app, guide.LEDGER, ledger, audit, prune)

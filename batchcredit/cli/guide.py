@@ -70,6 +70,8 @@ _EXAMPLES = {
       --statement-tz Africa/Nairobi --apply""",
     "history": """  batchcredit history 100001
   batchcredit history --from 2026-03-01 --out march.csv""",
+    "health": """  batchcredit health
+  batchcredit health --within 26h --json""",
     "explain": """  batchcredit explain wallet_empty
   batchcredit explain""",
     "audit": """  batchcredit audit march
