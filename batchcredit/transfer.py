@@ -97,6 +97,9 @@ FINAL = (State.CREDITED, State.REJECTED, State.INVALID, State.ALREADY_CREDITED, 
 #: The reason of a row whose client has the credit once at least, and perhaps twice: an incident.
 OVERPAID = "overpaid"
 
+#: Reasons for which the same command would not send a row either: something has to happen elsewhere.
+HELD_UP = ("open_elsewhere", "repeat", "reference_taken")
+
 #: The columns of an input that make a transfer, the first three needed.
 INPUT_COLUMNS = ("provider", "account", "amount", "currency", "reference")
 

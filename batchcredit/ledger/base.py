@@ -449,11 +449,14 @@ class PauseRecord(NamedTuple):
 
 
 class Span(NamedTuple):
-    """A time from `from_ms` up to but without `before_ms`, in pieces of `width_ms`."""
+    """A time from `from_ms` up to but without `before_ms`."""
 
     from_ms: int
     before_ms: int
-    width_ms: int
+
+
+#: A shorter piece of time tells nothing of a rate.
+PIECE_LEAST_MS = 100
 
 
 class Began(NamedTuple):
@@ -483,8 +486,10 @@ class Tried(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """The requests of a batch in numbers. Of each row the last one is dated and measured."""
+    """The requests of a batch in numbers. Of each row the last one is dated and measured. `widths_ms`: how
+    wide the pieces of each span are."""
 
+    widths_ms: Sequence[int]
     began: Sequence[Began]
     took: Sequence[Took]
     tried: Sequence[Tried]
@@ -688,8 +693,9 @@ class LedgerReader(ABC):
         were."""
 
     @abstractmethod
-    def activity(self, batch: int, spans: Sequence[Span]) -> Activity:
-        """The requests of a batch in numbers, those that began in these spans by their pieces."""
+    def activity(self, batch: int, spans: Sequence[Span], pieces: int) -> Activity:
+        """The requests of a batch in numbers. Each span is cut from its begin to the last request in it, into
+        so many pieces at the most, none of them shorter than `PIECE_LEAST_MS`."""
 
     @abstractmethod
     def moved(self, lane: int, since_ms: int, until_ms: int) -> list[Moved]:

@@ -11,10 +11,7 @@ from batchcredit.engine.lane import Lane
 from batchcredit.engine.meter import percentile
 from batchcredit.errors import DefectError
 from batchcredit.ledger.base import BatchRecord, LedgerReader, Share, Tally
-from batchcredit.transfer import OVERPAID, STATUS, STATUSES, State, shortest
-
-#: Reasons for which the same command would not send a row either: something has to happen elsewhere.
-HELD_UP = ("open_elsewhere", "repeat", "reference_taken")
+from batchcredit.transfer import HELD_UP, OVERPAID, STATUS, STATUSES, State, shortest
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +94,17 @@ def summarise(
     """Sum up a batch from the ledger, and make sure that no row and no amount is missing."""
     tallies = ledger.tallies(batch.id)
     check_conserved(batch, tallies)
+    return summed_up(batch, tallies, results, speed, again)
+
+
+def summed_up(
+    batch: BatchRecord,
+    tallies: Sequence[Tally],
+    results: Path | None,
+    speed: Speed,
+    again: tuple[str, ...] = (),
+) -> Summary:
+    """The same of rows as they were counted, whether they add up or not."""
     counts: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
     amounts: dict[str, dict[str, Decimal]] = {}

@@ -19,7 +19,7 @@ from ledger_parts import (
 )
 
 from batchcredit.errors import DefectError
-from batchcredit.ledger.base import Began, Ledger, Pause, PauseRecord, Span, Took, Tried
+from batchcredit.ledger.base import PIECE_LEAST_MS, Began, Ledger, Pause, PauseRecord, Span, Took, Tried
 from batchcredit.transfer import Event
 
 
@@ -90,7 +90,7 @@ def test_requests_are_counted_where_they_began(home: Home, clock: Clock, data: s
     """Every dated request is in the piece of the span in which it began, and nowhere else; endings and tries
     are counted once for each row."""
     gaps = data.draw(st.lists(st.integers(0, 2_000), min_size=1, max_size=8))
-    width_ms = data.draw(st.integers(1, 1_500))
+    most = data.draw(st.integers(1, 9))
     tries = data.draw(st.lists(st.integers(0, 3), min_size=len(gaps), max_size=len(gaps)))
     ledger = home.hold()
     try:
@@ -106,18 +106,21 @@ def test_requests_are_counted_where_they_began(home: Home, clock: Clock, data: s
                 ledger.commit([a_claim(ledger, batch, number)])
                 settle(ledger, batch, number, Event.CREDIT if attempt == times - 1 else Event.RETRY)
         middle_ms = from_ms + sum(gaps)
-        spans = [Span(from_ms, middle_ms, width_ms), Span(middle_ms, clock.ms + 1, width_ms)]
-        found = ledger.activity(batch.id, spans)
+        spans = [Span(from_ms, middle_ms), Span(middle_ms, clock.ms + HOUR_MS)]
+        found = ledger.activity(batch.id, spans, most)
         pieces: Counter[tuple[int, str, int]] = Counter()
         for number, at_ms in sent.items():
             span = 0 if at_ms < middle_ms else 1
-            pieces[span, rows[number - 1].profile, (at_ms - spans[span].from_ms) // width_ms] += 1
+            piece = (at_ms - spans[span].from_ms) // found.widths_ms[span]
+            pieces[span, rows[number - 1].profile, piece] += 1
+        assert all(piece < most or found.widths_ms[span] == PIECE_LEAST_MS for span, _, piece in pieces)
+        assert all(PIECE_LEAST_MS <= width <= sum(gaps) * 3 + PIECE_LEAST_MS for width in found.widths_ms)
         assert found.began == [Began(*place, requests) for place, requests in sorted(pieces.items())]
         assert Counter(times for times in tries) == {tried.attempts: tried.rows for tried in found.tried}
         assert all(tried.dated == (tried.rows if tried.attempts else 0) for tried in found.tried)
         through = Counter(rows[number - 1].profile for number in sent)
         assert found.took == [Took(profile, 12, requests) for profile, requests in sorted(through.items())]
-        assert ledger.activity(batch.id, []).began == []
+        assert ledger.activity(batch.id, [], most).began == []
     finally:
         ledger.close()
 
@@ -125,6 +128,6 @@ def test_requests_are_counted_where_they_began(home: Home, clock: Clock, data: s
 def test_what_was_never_sent_has_no_figures(ledger: Ledger) -> None:
     """Rows without a request stand under no attempts."""
     batch = enrol(ledger, "b", [Row(), Row(account="Berta")])
-    assert ledger.activity(batch.id, [Span(0, 1, 1)]).tried == [Tried(0, 2, 0)]
+    assert ledger.activity(batch.id, [Span(0, 1)], 1).tried == [Tried(0, 2, 0)]
     assert ledger.runs(batch.id) == []
     assert ledger.crews(batch.id) == []

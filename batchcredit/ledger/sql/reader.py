@@ -8,6 +8,7 @@ from typing import Any
 
 from batchcredit.ledger.audit import AuditEntry
 from batchcredit.ledger.base import (
+    PIECE_LEAST_MS,
     Activity,
     BatchLane,
     BatchRecord,
@@ -34,7 +35,7 @@ from batchcredit.ledger.base import (
     Took,
     Tried,
 )
-from batchcredit.ledger.sql.database import Database
+from batchcredit.ledger.sql.database import Database, Row
 from batchcredit.transfer import SPENT, State
 
 
@@ -336,13 +337,25 @@ class SqlReader(LedgerReader):
         found = [PauseRecord(*row) for row in self._all(sql, batch, limit)]
         return found, int(self._database.one("SELECT count(*) FROM pause WHERE batch = ?", batch)[0])
 
-    def activity(self, batch: int, spans: Sequence[Span]) -> Activity:
-        bindings = [bound for span in spans for bound in span]
-        began = self._all(_began(len(spans)), *bindings, batch) if spans else []
-        took, tried = self._all(_TOOK, batch), self._all(_TRIED, batch)
+    def activity(self, batch: int, spans: Sequence[Span], pieces: int) -> Activity:
+        widths = [PIECE_LEAST_MS] * len(spans)
+        for number, last_ms in self._in_spans(_LAST_IN, batch, spans, widths):
+            widths[number] = max(PIECE_LEAST_MS, last_ms // pieces + 1)
         return Activity(
-            [Began(*row) for row in began], [Took(*row) for row in took], [Tried(*row) for row in tried]
+            widths,
+            [Began(*row) for row in self._in_spans(_BEGAN_IN, batch, spans, widths)],
+            [Took(*row) for row in self._all(_TOOK, batch)],
+            [Tried(*row) for row in self._all(_TRIED, batch)],
         )
+
+    def _in_spans(self, sql: str, batch: int, spans: Sequence[Span], widths: Sequence[int]) -> list[Row]:
+        if not spans:
+            return []
+        bounds = "CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT)"
+        values = ", ".join(f"({number}, {bounds})" for number in range(len(spans)))
+        given = [bound for span, width in zip(spans, widths, strict=True) for bound in (*span, width)]
+        named = f"WITH span (number, since, until, width) AS (VALUES {values}) {sql}"
+        return self._all(named, *given, batch)
 
     def moved(self, lane: int, since_ms: int, until_ms: int) -> list[Moved]:
         found = self._all(
@@ -397,15 +410,13 @@ _TRIED = """SELECT attempts, count(*), count(sent_at) FROM transfer WHERE batch 
     GROUP BY attempts ORDER BY attempts"""
 
 
-def _began(spans: int) -> str:
-    """How many requests began in each piece of so many spans."""
-    bounds = "CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT)"
-    values = ", ".join(f"({number}, {bounds})" for number in range(spans))
-    return f"""WITH span (number, since, until, width) AS (VALUES {values})
-        SELECT s.number, t.provider, (t.sent_at - s.since) / s.width AS piece, count(*)
-        FROM transfer t JOIN span s ON t.sent_at >= s.since AND t.sent_at < s.until WHERE t.batch = ?
-        GROUP BY s.number, t.provider, piece ORDER BY s.number, t.provider, piece"""
+_FROM_SPANS = """FROM transfer t JOIN span s ON t.sent_at >= s.since AND t.sent_at < s.until
+    WHERE t.batch = ?"""
 
+_LAST_IN = f"SELECT s.number, max(t.sent_at - s.since) {_FROM_SPANS} GROUP BY s.number"
+
+_BEGAN_IN = f"""SELECT s.number, t.provider, (t.sent_at - s.since) / s.width AS piece, count(*) {_FROM_SPANS}
+    GROUP BY s.number, t.provider, piece ORDER BY s.number, t.provider, piece"""
 
 _AUDIT = """SELECT id, at, "user", host, what, batch, row, transfer_id, was, settled_by, note, known, hash
     FROM audit WHERE (?1 = '' OR batch = ?1) AND id > ?2 ORDER BY id LIMIT 10000"""

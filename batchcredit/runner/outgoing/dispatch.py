@@ -16,6 +16,7 @@ from batchcredit.runner.outgoing import lanes, preflight
 from batchcredit.runner.outgoing.desk import Desk, Keys, Needed, Probes, ledger_note, own_balances
 from batchcredit.runner.outgoing.fleet import Rest
 from batchcredit.runner.outgoing.lists import with_to_fix
+from batchcredit.runner.outgoing.made_with import made_with
 from batchcredit.runner.outgoing.sending import Sending, Stop, one_error
 from batchcredit.runner.picked import Picked
 from batchcredit.runner.summary import Speed, Summary, summarise
@@ -113,6 +114,7 @@ class Dispatch:
             rejected=how.rejected,
             only=order.only,
             approval=self._approval(),
+            settings=made_with(self.desk, opened).as_text(),
         )
         self.ledger.note_own_balances(batch.id, probes.own)
         self.ledger.note_snapshot(batch.id, probes.clients)

@@ -1,11 +1,11 @@
 """A batch at the level of money: what was asked for, what became of it, and whether own accounts agree."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from batchcredit.ledger.base import BatchRecord, LedgerReader, Moved, OwnBalance
+from batchcredit.ledger.base import BatchRecord, LedgerReader, Moved, OwnBalance, Share
 from batchcredit.runner.outgoing.sending import TOLERANCE
 from batchcredit.runner.summary import check_conserved
 from batchcredit.transfer import STATUS, STATUSES, State, shortest
@@ -111,14 +111,19 @@ def money_of(ledger: LedgerReader, batch: BatchRecord) -> Money:
     """How a batch stands in money. Raises DefectError where a row or an amount is missing."""
     shares = ledger.shares(batch.id)
     check_conserved(batch, shares)
+    invalid = sum(share.rows for share in shares if share.state is State.INVALID)
+    return Money(lines_of(shares), own_accounts(ledger, batch), invalid)
+
+
+def lines_of(shares: Iterable[Share]) -> list[MoneyLine]:
+    """What became of the valid rows, by profile and currency."""
     lines: dict[tuple[str, str], MoneyLine] = {}
     for share in shares:
         if share.state is not State.INVALID:
             place = (share.profile, share.currency)
             line = lines.setdefault(place, MoneyLine(*place, {}, {}))
             lines[place] = _with(line, STATUS[share.state], share.rows, share.amount)
-    invalid = sum(share.rows for share in shares if share.state is State.INVALID)
-    return Money(list(lines.values()), _accounts(ledger, batch), invalid)
+    return [*lines.values()]
 
 
 def _with(line: MoneyLine, status: str, rows: int, amount: Decimal) -> MoneyLine:
@@ -130,7 +135,8 @@ def _with(line: MoneyLine, status: str, rows: int, amount: Decimal) -> MoneyLine
     )
 
 
-def _accounts(ledger: LedgerReader, batch: BatchRecord) -> list[OwnAccount]:
+def own_accounts(ledger: LedgerReader, batch: BatchRecord) -> list[OwnAccount]:
+    """The own accounts that were read before the first run of a batch and after the last."""
     told = ledger.own_balances(batch.id)
     found = []
     for lane in ledger.batch_lanes(batch.id):

@@ -12,9 +12,9 @@ from batchcredit.runner.batch import find_batch, holding_known, kept_results, le
 from batchcredit.runner.options import SendOptions
 from batchcredit.runner.outgoing.lists import to_reverse, to_reverse_path, with_to_fix
 from batchcredit.runner.settling.money import Money, money_of
-from batchcredit.runner.summary import HELD_UP, Speed, Summary, summarise
+from batchcredit.runner.summary import Speed, Summary, summarise
 from batchcredit.settings import Settings
-from batchcredit.transfer import STATUS, State
+from batchcredit.transfer import HELD_UP, STATUS, State
 from batchcredit.writer import claim_path, write_results
 
 #: So many rows that need somebody are shown.
