@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import TextIO
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 #: Where a lock or a write-ahead log can't be trusted (sqlite.org/wal.html).
 NETWORK_FILE_SYSTEMS = frozenset(
@@ -33,6 +34,7 @@ _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 _PR_SET_DUMPABLE = 4  # linux/prctl.h
 
+LOCAL_TIME = Path("/etc/localtime")
 MOUNTS = Path("/proc/self/mounts")
 STATUS = Path("/proc/self/status")
 
@@ -56,6 +58,16 @@ def iso(ms: int) -> str:
 def local_time(ms: int, zone: datetime.tzinfo) -> str:
     """A moment in the operator's time zone, which is shown."""
     return datetime.datetime.fromtimestamp(ms / 1000, zone).strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+def zone_name(local: Path = LOCAL_TIME) -> str:
+    """The machine's time zone by its IANA name, UTC where it does not tell."""
+    parts = local.resolve().parts
+    name = "/".join(parts[parts.index("zoneinfo") + 1 :]) if "zoneinfo" in parts else ""
+    try:
+        return ZoneInfo(name).key.removeprefix("Etc/")
+    except (ValueError, OSError, ZoneInfoNotFoundError):
+        return "UTC"
 
 
 def boot_s() -> float:

@@ -331,3 +331,17 @@ def test_a_signal_that_wakes_no_read_is_noticed() -> None:
         thread.join()
     os.close(controller)
     assert in_time
+
+
+def test_the_zone_of_the_machine_is_told_by_its_name(tmp_path: Path) -> None:
+    """The link that a machine keeps names it; anything else counts as UTC."""
+    local = tmp_path / "localtime"
+    assert host.zone_name(local) == "UTC"
+    for target, name in (
+        ("zoneinfo/Africa/Nairobi", "Africa/Nairobi"),
+        ("zoneinfo/Etc/UTC", "UTC"),
+        ("zoneinfo/x", "UTC"),
+    ):
+        local.unlink(missing_ok=True)
+        local.symlink_to(tmp_path / target)
+        assert host.zone_name(local) == name

@@ -16,6 +16,7 @@ from batchcredit.cli.explain import explain
 from batchcredit.cli.flags import Common
 from batchcredit.cli.health import health
 from batchcredit.cli.history import history
+from batchcredit.cli.init import init
 from batchcredit.cli.providers import providers, sandbox
 from batchcredit.cli.prune import prune
 from batchcredit.cli.reconcile import reconcile
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 app = guide.commands("batchcredit", guide.INTRODUCTION, guide.OTHER)
 app.help_epilogue = guide.BEGINNING
-guide.offer(app, guide.FIRST_STEPS, completion, providers, transfers.check)
+guide.offer(app, guide.FIRST_STEPS, init, completion, providers, transfers.check)
 guide.offer(app, guide.SEND, transfers.run, transfers.resume)
 guide.offer(
     app,

@@ -22,6 +22,7 @@ Nothing is sent twice: a run that was stopped or killed goes on with the same co
 
 BEGINNING = """Examples:
 
+  batchcredit init                       settings, step by step
   batchcredit check march.csv            what a run would do
   batchcredit run march.csv --sandbox    rehearse; no money moves
   batchcredit run march.csv              send; asks before it does
@@ -50,6 +51,10 @@ _EXAMPLES = {
     "check": """  batchcredit check march.csv
   batchcredit check march.csv --online
   batchcredit check march.csv --plan march.plan""",
+    "init": """  batchcredit init
+  batchcredit init --demo
+  batchcredit init --provider clicksend --yes \\
+      --set clicksend.username=shop@example.com""",
     "completion": """  batchcredit completion bash --install
   source <(batchcredit completion bash)""",
     "resume": """  batchcredit resume

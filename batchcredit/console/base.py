@@ -1,6 +1,8 @@
 """The promise of a console: an attendant that can also show endings and errors."""
 
+import getpass
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -41,16 +43,44 @@ class Console(Attendant):
 def asked(question: str) -> str:
     """What a person types; refused where nobody can."""
     if not sys.stdin.isatty():
-        raise RefusedError(
-            "there is nobody to ask, because stdin is no terminal",
-            reason="usage",
-            cure="agree beforehand with --yes",
-        )
+        raise _nobody()
     with host.interrupted_by_stop_signals():  # an event loop's handlers wait for an await, and so for Enter
         sys.stderr.write(visible(question))
         sys.stderr.flush()
         host.wait_until_readable(sys.stdin)
         return sys.stdin.readline().strip()
+
+
+def _nobody() -> RefusedError:
+    return RefusedError(
+        "there is nobody to ask, because stdin is no terminal",
+        reason="usage",
+        cure="agree beforehand with --yes",
+    )
+
+
+def asked_secretly(question: str) -> str:
+    """A secret that a person types, one line that the terminal does not show; refused where it would."""
+    if not sys.stdin.isatty():
+        raise _nobody()
+    with host.interrupted_by_stop_signals(), warnings.catch_warnings():
+        warnings.simplefilter("error", getpass.GetPassWarning)
+        try:
+            secret = getpass.getpass(visible(question), sys.stderr).strip()
+        except getpass.GetPassWarning:
+            secret = ""
+    if not secret or not secret.isprintable():
+        raise RefusedError(
+            "no secret was typed that can be used: one line of letters, digits and signs",
+            reason="usage",
+            cure="type it again, or keep it in the environment",
+        )
+    return secret
+
+
+def shown(text: str) -> None:
+    """A line to whoever is asked."""
+    sys.stderr.write(f"{visible(text)}\n")
 
 
 def agreed(question: str) -> bool:

@@ -51,11 +51,16 @@ _FINAL = frozenset({"credentials", "suspended", "unknown_account"})
 class ClickSendSettings(BaseModel):
     """The keys of a profile of kind `clicksend`. The API key comes from exactly one of the last two."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True
+    )
 
     username: Annotated[str, Field(min_length=1, pattern=r"^[^:\x00-\x1f\x7f]+$")]
+    """the API username"""
     api_key: SecretStr | None = None
+    """the key, or `api_key_file`"""
     api_key_file: Path | None = None
+    """a file that only you can read"""
 
 
 class _Envelope(NamedTuple):

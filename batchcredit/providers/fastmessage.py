@@ -46,12 +46,19 @@ class FastMessageSettings(BaseModel):
     """The keys of a profile of kind `fastmessage`. The key comes from exactly one of the last two."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, hide_input_in_errors=True, coerce_numbers_to_str=True
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        coerce_numbers_to_str=True,
+        use_attribute_docstrings=True,
     )
 
     partner_id: Annotated[str, Field(min_length=1)]
+    """the partner id"""
     apikey: SecretStr | None = None
+    """the key, or `apikey_file`"""
     apikey_file: Path | None = None
+    """a file that only you can read"""
 
 
 class _Said(NamedTuple):

@@ -6,6 +6,7 @@ import re
 import select
 import signal
 import subprocess
+import termios
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -38,6 +39,11 @@ class Terminal:
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    @property
+    def echoes(self) -> bool:
+        """Whether the screen shows what is typed."""
+        return bool(termios.tcgetattr(self._reader)[3] & termios.ECHO)
 
     def wait_for(self, text: str, timeout_s: float = 30) -> None:
         """Read until `text` has been shown."""

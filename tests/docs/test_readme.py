@@ -83,6 +83,13 @@ def test_the_defaults_of_settings_are_told_truly() -> None:
         assert told[key] == own.get(key, _default(field)), key
 
 
+def test_the_meanings_of_settings_are_those_of_the_code() -> None:
+    """A key means in the README what it means in the file that `init` writes."""
+    rows = table_behind("README.md", "## Settings") + table_behind("README.md", "Each `[providers.NAME]`")
+    told = {quoted(key)[0]: re.sub("^(ClickSend|Fast Message): ", "", meaning) for key, _, meaning in rows}
+    assert told == {key: field.description for key, field in _fields().items()}
+
+
 def _fields() -> dict[str, Any]:
     fields = dict(TopKeys.model_fields) | dict(ProfileKeys.model_fields)
     for name in ("limits", "reconcile", "providers"):
