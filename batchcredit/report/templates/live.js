@@ -2,6 +2,7 @@
   const every = Number(document.body.dataset.refreshMs);
   const updated = document.querySelector("#updated");
   const state = document.querySelector("#live-state");
+  const patience = 100;
   let misses = 0;
 
   function say(words) {
@@ -10,28 +11,40 @@
     }
   }
 
-  function replace(next) {
-    const now = document.querySelector("main");
-    const open = [...now.querySelectorAll("details[open]")].map((one) => one.id);
+  const controls = (main) => [...main.querySelectorAll("button, input, summary, [tabindex]")];
+  const boxes = (main) => [...main.querySelectorAll(".scroll")];
+  const isRead = (main) => !getSelection().isCollapsed && main.contains(getSelection().anchorNode);
+
+  function focusAgain(now, next) {
     const held = document.activeElement;
-    const place = held && now.contains(held) ? held.id || held.closest("th")?.dataset.sort : "";
-    const [from, to] = [held?.selectionStart, held?.selectionEnd];
-    const [x, y] = [scrollX, scrollY];
+    const place = controls(now).indexOf(held);
+    const again = (held.id && next.querySelector(`#${CSS.escape(held.id)}`)) || controls(next)[place];
+    return () => {
+      again?.focus({ preventScroll: true });
+      if (again?.type === "search") {
+        again.setSelectionRange(held.selectionStart, held.selectionEnd);
+      }
+    };
+  }
+
+  function replace(now, next) {
     document.adoptNode(next);
-    now.replaceWith(next);
     page.enhance(next);
-    open.forEach((id) => next.querySelector(`#${CSS.escape(id)}`)?.setAttribute("open", ""));
-    const again = place && (next.querySelector(`#${CSS.escape(place)}`) ?? next.querySelector(`th[data-sort="${CSS.escape(place)}"] button`));
-    again?.focus({ preventScroll: true });
-    if (typeof from === "number" && again?.setSelectionRange) {
-      again.setSelectionRange(from, to);
+    for (const one of now.querySelectorAll("details[open]")) {
+      next.querySelector(`#${CSS.escape(one.id)}`)?.setAttribute("open", "");
     }
+    const places = new Map(boxes(now).map((one) => [one.getAttribute("aria-label"), [one.scrollLeft, one.scrollTop]]));
+    const [x, y, focus] = [scrollX, scrollY, focusAgain(now, next)];
+    now.replaceWith(next);
+    for (const one of boxes(next)) {
+      one.scrollTo(...(places.get(one.getAttribute("aria-label")) ?? [0, 0]));
+    }
+    focus();
     scrollTo(x, y);
-    updated.textContent = `updated at ${next.dataset.made}`;
-    say(next.dataset.running === "yes" ? "" : "Nobody is sending this batch now.");
   }
 
   async function refresh() {
+    const now = document.querySelector("main");
     try {
       const answer = await fetch(location.href, { cache: "no-store", signal: AbortSignal.timeout(4 * every) });
       if (!answer.ok) {
@@ -39,14 +52,18 @@
       }
       const read = new DOMParser().parseFromString(await answer.text(), "text/html");
       const next = read.querySelector("main");
-      document.title = read.title;
-      replace(next);
       misses = 0;
+      if (!isRead(now)) {
+        replace(now, next);
+        document.title = read.title;
+        updated.textContent = `updated at ${next.dataset.made}`;
+        say(next.dataset.running === "yes" ? "" : "Nobody is sending this batch now.");
+      }
     } catch {
       misses += 1;
-      say("The run has ended, or its page is out of reach. This is how it stood last.");
+      say(`The run has ended, or its page is out of reach: this is how it stood last. Then: batchcredit report ${now.dataset.batch}`);
     }
-    if (misses < 60) {
+    if (misses < patience) {
       setTimeout(refresh, every);
     }
   }

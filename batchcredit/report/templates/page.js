@@ -49,11 +49,11 @@ const page = (() => {
     button.textContent = "Copy";
     button.setAttribute("aria-label", `Copy the command ${code.textContent}`);
     button.addEventListener("click", async () => {
-      getSelection().selectAllChildren(code);
       try {
         await navigator.clipboard.writeText(code.textContent);
         button.textContent = "Copied";
       } catch {
+        getSelection().selectAllChildren(code);
         button.textContent = "Selected";
       }
       setTimeout(() => { button.textContent = "Copy"; }, 2000);
