@@ -4,6 +4,8 @@
 # make torture    kill -9, stops and freezes in the thick of it, ten minutes and more; ROUNDS=16 SEED=
 # make soak-real  one run for an hour, whose memory, descriptors and threads have to stay flat; MINUTES=60
 # make fuzz   hostile answers and hostile files, for SECONDS=300 or as long as you like
+# make docs   the documents as a site in site/, which needs no network
+# make pictures   its pictures, drawn again; it takes tmux and a Chromium
 # make cli-docs   docs/cli.md, written again from the commands and flags
 # make audit  known weaknesses of what is installed; it needs a network, and fails without
 # make package       wheel and sdist in dist/, checked; `make test` does that, and tries the wheel, too
@@ -18,7 +20,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 BENCH_READY := .venv/.bench-ready
 
-.PHONY: demo test lint unit browser package package-long soak torture soak-real fuzz cli-docs audit bench bench-senders bench-peers clean
+.PHONY: demo test lint unit browser package package-long soak torture soak-real fuzz docs pictures cli-docs audit bench bench-senders bench-peers clean
 
 demo: $(READY)
 	@$(BIN)/python samples/demo.py
@@ -59,6 +61,13 @@ soak-real: $(READY)
 
 fuzz: $(READY)
 	$(BIN)/python tests/fuzz/long_fuzz.py $(SECONDS)
+
+docs: $(READY)
+	$(BIN)/python -m sphinx -b html -W --keep-going -q docs site
+	@echo "site/index.html"
+
+pictures: $(READY)
+	$(BIN)/python docs/make_pictures.py
 
 cli-docs: $(READY)
 	$(BIN)/python docs/make_reference.py
@@ -101,4 +110,4 @@ $(BENCH_READY): $(READY)
 	@touch $(BENCH_READY)
 
 clean:
-	rm -rf dist .venv .venv-audit .venv-beam .newman .demo .bench .fuzz
+	rm -rf dist site .venv .venv-audit .venv-beam .newman .demo .bench .fuzz

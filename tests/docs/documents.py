@@ -9,7 +9,7 @@ import batchcredit
 
 ROOT = Path(batchcredit.__file__).parents[1]
 DOCUMENTS = tuple(
-    sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "samples").rglob("*.md")])
+    sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "samples").rglob("*.md")])
 )
 
 

@@ -62,11 +62,11 @@ def test_the_demo_ends_as_expected_whatever_settings_a_user_has(checkout: Path, 
 
 
 def assert_excerpt_is_real(checkout: Path) -> None:
-    """The rows of results in the README are the demo's own, but for the ledger's id, which is drawn."""
+    """The rows of results in docs/files.md are the demo's own, but for the ledger's id, which is drawn."""
     (results,) = (checkout / ".demo" / "samples").glob("sandbox-*.results.csv")
     with results.open(encoding="utf-8", newline="") as file:
         written = {row["row"]: row for row in csv.DictReader(file)}
-    names, _, *excerpt = whole_table_behind("README.md", "<!-- results excerpt -->")
+    names, _, *excerpt = whole_table_behind("docs/files.md", "<!-- results excerpt -->")
     assert (len(excerpt), names[-1]) == (3, "transfer_id")
     for cells in excerpt:
         row = written[cells[names.index("row")]]

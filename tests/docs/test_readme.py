@@ -1,4 +1,4 @@
-"""The README and its neighbours: commands parse, tables are those of the code, links lead somewhere."""
+"""The README and the pages of docs/: commands parse, tables are those of the code, links lead somewhere."""
 
 import re
 from pathlib import Path
@@ -14,10 +14,9 @@ from batchcredit.providers.clicksend import ClickSend
 from batchcredit.providers.fastmessage import FastMessage
 from batchcredit.runner.summary import Speed, Summary
 from batchcredit.settings.keys import LimitKeys, ProfileKeys, ReconcileKeys, TopKeys
-from batchcredit.transfer import STATUSES
+from batchcredit.transfer import KNOWN_COLUMNS, STATUSES
 from batchcredit.writer import COLUMNS
 
-README = (ROOT / "README.md").read_text()
 ADAPTERS: tuple[type[Provider], ...] = (ClickSend, FastMessage)
 
 
@@ -34,26 +33,21 @@ def test_each_command_of_the_documents_parses(arguments: list[str]) -> None:
 
 def test_the_documents_hold_commands() -> None:
     """The collector is not blind: every command of the program is shown in use somewhere."""
-    found = [words[0] for document in DOCUMENTS for words in commands(document)]
-    named = {quoted(row[0])[0].split()[0] for row in table_behind("README.md", "## Commands")}
-    assert named <= set(found)
-
-
-def test_the_table_of_commands_is_whole() -> None:
-    """The README names each command of the program, and no other."""
-    named = {quoted(row[0])[0].split()[0] for row in table_behind("README.md", "## Commands")}
+    found = {words[0] for document in DOCUMENTS for words in commands(document) if words}
     known = {name for name in app if not name.startswith("-")}
-    assert named == known - {"rerun"}
+    assert known - {"rerun"} <= found
 
 
 def settings_rows() -> dict[str, str]:
     """Key -> default, of both tables of settings."""
-    rows = table_behind("README.md", "## Settings") + table_behind("README.md", "Each `[providers.NAME]`")
+    rows = table_behind("docs/settings.md", "# Settings") + table_behind(
+        "docs/settings.md", "Each `[providers.NAME]`"
+    )
     return {quoted(key)[0]: default for key, default, _ in rows}
 
 
 def documented_keys() -> set[str]:
-    """The keys that the models have, as the README writes them."""
+    """The keys that the models have, as the page of settings writes them."""
     keys = {*TopKeys.model_fields} - {"limits", "reconcile", "providers"}
     keys |= {f"limits.{name}" for name in LimitKeys.model_fields}
     keys |= {f"reconcile.{name}" for name in ReconcileKeys.model_fields}
@@ -62,12 +56,12 @@ def documented_keys() -> set[str]:
 
 
 def test_the_tables_of_settings_are_whole() -> None:
-    """Each key that a settings file may have stands in the README, and no other."""
+    """Each key that a settings file may have stands on the page of settings, and no other."""
     assert settings_rows().keys() == documented_keys()
 
 
 def test_the_defaults_of_settings_are_told_truly() -> None:
-    """A default that a model has is the one in the README; where there is none, the README gives none."""
+    """A default that a model has is the one on its page; where there is none, the page gives none."""
     told = settings_rows()
     own = {
         "ledger": "`ledger.db` in your data folder",
@@ -84,8 +78,10 @@ def test_the_defaults_of_settings_are_told_truly() -> None:
 
 
 def test_the_meanings_of_settings_are_those_of_the_code() -> None:
-    """A key means in the README what it means in the file that `init` writes."""
-    rows = table_behind("README.md", "## Settings") + table_behind("README.md", "Each `[providers.NAME]`")
+    """A key means on the page of settings what it means in the file that `init` writes."""
+    rows = table_behind("docs/settings.md", "# Settings") + table_behind(
+        "docs/settings.md", "Each `[providers.NAME]`"
+    )
     told = {quoted(key)[0]: re.sub("^(ClickSend|Fast Message): ", "", meaning) for key, _, meaning in rows}
     assert told == {key: field.description for key, field in _fields().items()}
 
@@ -108,8 +104,8 @@ def _default(field: Any) -> str:
 
 
 def test_the_exit_codes_are_those_of_the_code() -> None:
-    """The README names each exit code that an error or a batch's standing can give, and no other."""
-    told = {int(code) for code, _ in table_behind("README.md", "<!-- exit codes -->")}
+    """The page of files names each exit code that an error or a batch's standing can give, and no other."""
+    told = {int(code) for code, _ in table_behind("docs/files.md", "<!-- exit codes -->")}
     errors = {error.exit_code for error in (BatchcreditError, RefusedError, StorageError, DefectError)}
     assert told == errors | {_code(status) for status in STATUSES}
 
@@ -119,15 +115,21 @@ def _code(status: str) -> int:
 
 
 def test_the_statuses_are_those_of_the_code() -> None:
-    """The README explains each status, and no other."""
-    told = [quoted(row[0])[0] for row in table_behind("README.md", "<!-- statuses -->")]
+    """It explains each status, and no other."""
+    told = [quoted(row[0])[0] for row in table_behind("docs/files.md", "<!-- statuses -->")]
     assert sorted(told) == sorted(STATUSES)
 
 
 def test_the_columns_of_results_are_those_of_the_code() -> None:
-    """The README lists our columns of a results file, in their order."""
-    listed = README.partition("All of ours:")[2].partition(".\n")[0]
-    assert quoted(listed) == list(COLUMNS)
+    """It tells what each of our columns of a results file means, in their order."""
+    told = [quoted(row[0])[0] for row in table_behind("docs/files.md", "<!-- columns -->")]
+    assert told == list(COLUMNS)
+
+
+def test_the_columns_of_inputs_are_those_of_the_code() -> None:
+    """And each column of an input that means something to us."""
+    told = [quoted(row[0])[0] for row in table_behind("docs/files.md", "<!-- input columns -->")]
+    assert told == list(KNOWN_COLUMNS)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
