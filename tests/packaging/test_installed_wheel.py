@@ -14,7 +14,7 @@ from wheel_parts import ROOT, Installed, run
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 
 #: Extras of those who work on batchcredit, and one that nothing has to ask for.
-NOT_ASKED_FOR = {"bench", "dev", "fast", "fuzz"}
+NOT_ASKED_FOR = {"bench", "dev", "fast", "fuzz", "report"}
 
 SHARED = ("--ledger", "postgresql://shop@127.0.0.1/ledgers")
 
