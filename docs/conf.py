@@ -13,6 +13,8 @@ nitpicky = True
 html_theme = "furo"
 html_title = f"batchcredit {version}"
 html_show_sphinx = False
+html_show_copyright = False
+highlight_language = "text"  # where a block does not say what it is
 html_copy_source = False
 
 #: The pages by what a reader came for; each stands here once, or the build fails.
