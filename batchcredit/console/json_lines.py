@@ -6,8 +6,8 @@ client, amount, or the provider's words about it.
 
 import logging
 import sys
+import time
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,10 @@ import structlog
 
 from batchcredit.console.base import EVERYTHING, NORMAL, QUIET, VERBOSE, Console, agreed, agreed_to_total
 from batchcredit.console.impersonal import impersonal
+from batchcredit.console.progress import Observer, Standing
 from batchcredit.engine.judgement import Judged
 from batchcredit.engine.lane import Lane
+from batchcredit.engine.loop import now
 from batchcredit.engine.queue import Job
 from batchcredit.errors import BatchcreditError
 from batchcredit.ledger.base import LaneIdentity
@@ -27,7 +29,10 @@ from batchcredit.runner.summary import Summary
 from batchcredit.transfer import Event
 
 #: Seconds between two lines of progress.
-EVERY_S = 10.0
+EVERY_S = 60.0
+
+#: The first comes so soon.
+FIRST_S = 2.0
 
 #: Endings that somebody has to look at are told at any level.
 _ALWAYS = (Event.DOUBT, Event.REJECT)
@@ -46,7 +51,8 @@ class JsonConsole(Console):
                 structlog.processors.JSONRenderer(default=str),
             ],
         )
-        self._last_s = 0.0
+        self._observer = Observer()
+        self._last_s = time.monotonic() - EVERY_S + FIRST_S
         self._ledger = ""
 
     @property
@@ -112,16 +118,27 @@ class JsonConsole(Console):
                 duration_ms=duration_ms,
             )
 
-    def progress(self, lanes: Sequence[Lane]) -> None:
-        import time
+    def step(self, what: str, rows: int = 0, of: int = 0) -> None:
+        if self.level > QUIET and self._is_time():
+            self._log.info("step", what=what, rows=rows, of=of or None)
 
-        if self.level > QUIET and time.monotonic() - self._last_s >= EVERY_S:
-            self._last_s = time.monotonic()
-            for lane in lanes:
-                self._log.info("progress", **_progress(lane))
+    def progress(self, lanes: Sequence[Lane]) -> None:
+        if self.level > QUIET:
+            standings = self._observer.look(lanes, now())
+            if self._is_time():
+                for standing in standings:
+                    self._log.info("progress", **_progress(standing))
+
+    def _is_time(self) -> bool:
+        """Whether progress is to be told again."""
+        now_s = time.monotonic()
+        if now_s - self._last_s < EVERY_S:
+            return False
+        self._last_s = now_s
+        return True
 
     def progress_ends(self) -> None:
-        self._last_s = 0.0
+        self._observer = Observer()
 
     def show_summary(self, summary: Summary) -> None:
         pass  # it stands in the last event
@@ -144,12 +161,19 @@ class JsonConsole(Console):
         self._log.info("ended", **told)
 
 
-def _progress(lane: Lane) -> dict[str, Any]:
-    credited: dict[str, Decimal] = lane.meter.credited
+def _progress(one: Standing) -> dict[str, Any]:
     return {
-        "profile": lane.profile,
-        "state": lane.state.value,
-        "done": lane.meter.done,
-        "rows": lane.rows,
-        "credited": {currency: format(amount, "f") for currency, amount in credited.items()},
+        "profile": one.profile,
+        "state": one.state.value,
+        "done": one.done,
+        "rows": one.rows,
+        "left": one.left,
+        "credited": {currency: format(amount, "f") for currency, amount in one.credited.items()},
+        "refused": one.refused,
+        "in_doubt": one.in_doubt,
+        "requests_per_s": None if one.per_s is None else round(one.per_s, 3),
+        "limit": str(one.rate) if one.rate else None,
+        "seconds_left": None if one.left_s is None else round(one.left_s),
+        "paused_s": round(one.pause_s),
+        "reason": one.reason,
     }

@@ -1,20 +1,25 @@
 """The console of people: tables, a bar for each lane, and the next command to type."""
 
+import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console as RichConsole
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from batchcredit.console import bars
 from batchcredit.console.base import EVERYTHING, NORMAL, QUIET, Console, agreed, agreed_to_total, spoken
+from batchcredit.console.board import Board
+from batchcredit.console.progress import Observer
 from batchcredit.engine.judgement import Judged
-from batchcredit.engine.lane import Lane, LaneState
+from batchcredit.engine.lane import Lane
+from batchcredit.engine.loop import now
 from batchcredit.engine.queue import Job
 from batchcredit.errors import BatchcreditError
 from batchcredit.ledger.base import LaneIdentity
@@ -27,8 +32,8 @@ from batchcredit.runner.summary import Summary
 from batchcredit.transfer import STATUSES, Event
 from batchcredit.wording import in_money, in_words, visible
 
-#: Where nobody watches a bar, a line of progress comes so often.
-EVERY_S = 60.0
+#: Where nobody watches a bar, a line of progress comes so often; a bar is drawn no more often than that.
+EVERY_S, DRAWN_S = 60.0, 0.2
 
 _COLOURS = {
     "credited": "green",
@@ -47,8 +52,10 @@ class TerminalConsole(Console):
     def __init__(self, level: int = NORMAL) -> None:
         self.level = level
         self._out = RichConsole(file=sys.stderr, highlight=False, soft_wrap=not sys.stderr.isatty())
-        self._bars: Progress | None = None
-        self._tasks: dict[str, TaskID] = {}
+        self._draws = self._out.is_terminal and not self._out.is_dumb_terminal
+        self._board = Board(self._out)
+        self._observer = Observer()
+        self._step = ""
         self._last_s = time.monotonic()
 
     def note(self, text: str) -> None:
@@ -56,18 +63,23 @@ class TerminalConsole(Console):
             self._say(text)
 
     def _say(self, text: str) -> None:
-        self._out.print(Text(visible(text)))
+        self._print(Text(visible(text)))
+
+    def _print(self, what: RenderableType, **how: Any) -> None:
+        """In the place of what was drawn, which comes again below it."""
+        self._board.erase()
+        self._out.print(what, **how)
 
     def warn(self, text: str) -> None:
-        self._out.print(Text.assemble(("warning: ", "yellow"), visible(text)))
+        self._print(Text.assemble(("warning: ", "yellow"), visible(text)))
 
     def show_survey(self, path: Path, survey: Survey) -> None:
         for word, problem in survey.problems.items():
-            self._out.print(Text.assemble((word, "bold red"), f" ({problem.count} {_rows(problem.count)})"))
+            self._print(Text.assemble((word, "bold red"), f" ({problem.count} {_rows(problem.count)})"))
             for example in problem.examples:
                 self._say(f"  {_bad_row(example)}")
             if problem.count > len(problem.examples):
-                self._out.print(f"  ... and {problem.count - len(problem.examples)} more")
+                self._print(f"  ... and {problem.count - len(problem.examples)} more")
 
     def show_plan(self, plan: Plan) -> None:
         for warning in plan.warnings:
@@ -76,10 +88,10 @@ class TerminalConsole(Console):
             return
         style = "bold white on red" if plan.mode == "LIVE" else "bold cyan"
         what = "goes on" if plan.resumed else "is new"
-        self._out.print(
+        self._print(
             Text.assemble((f" {plan.mode} ", style), f" batch {plan.batch} {what}: {plan.rows} rows to send")
         )
-        self._out.print(self._lanes(plan))
+        self._print(self._lanes(plan))
         self._say(f"ledger   {plan.ledger.url} ({_ledger(plan)})")
         self._say(f"settings {plan.settings or 'none'}")
         self._say(f"results  {plan.results}")
@@ -122,7 +134,7 @@ class TerminalConsole(Console):
                 *(trial.status, _known(trial.balance_before), _known(trial.balance_after)),
                 _cell(trial.message),
             )
-        self._out.print(table)
+        self._print(table)
         if any(trial.adds_up is False for trial in trials):
             self.warn("the balances do not add up")
         return agreed("The first rows have ended. Send the rest?")
@@ -132,37 +144,45 @@ class TerminalConsole(Console):
         if self.level >= EVERYTHING or outcome.event is not Event.CREDIT:
             said = f"{outcome.event} {outcome.reason} {outcome.http_status or ''} {outcome.message}"
             row = f"{lane.profile} row {job.transfer.row}"
-            self._out.print(Text(visible(f"{row}: {said} ({duration_ms} ms)")), style="dim")
+            self._print(Text(visible(f"{row}: {said} ({duration_ms} ms)")), style="dim")
+
+    def step(self, what: str, rows: int = 0, of: int = 0) -> None:
+        if self.level == QUIET:
+            return
+        is_new, self._step = what != self._step, what
+        if self._is_time() or (is_new and self._draws):
+            self._tell(f"{bars.counted(what, rows, of)} ...")
+
+    def _tell(self, text: str) -> None:
+        if self._draws:
+            self._board.show([Text(visible(text))])
+        else:
+            self._say(text)
 
     def progress(self, lanes: Sequence[Lane]) -> None:
         if self.level == QUIET:
             return
-        if self._out.is_terminal:
-            self._show_bars(lanes)
-        elif time.monotonic() - self._last_s >= EVERY_S:
-            self._last_s = time.monotonic()
-            self._say("; ".join(map(_line, lanes)))
+        standings = self._observer.look(lanes, now())
+        if not self._is_time():
+            return
+        if self._draws:
+            board = self._board
+            board.show(bars.lines(standings, board.width, board.height, _marks()))
+        else:
+            self._say(bars.sentence(standings))
 
-    def _show_bars(self, lanes: Sequence[Lane]) -> None:
-        if self._bars is None:
-            columns = (
-                TextColumn("{task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TimeRemainingColumn(),
-            )
-            self._bars = Progress(*columns, TextColumn("{task.fields[said]}"), console=self._out)
-            self._tasks = {
-                lane.profile: self._bars.add_task(lane.profile, total=lane.rows, said="") for lane in lanes
-            }
-            self._bars.start()
-        for lane in lanes:
-            self._bars.update(self._tasks[lane.profile], completed=lane.meter.done, said=_said(lane))
+    def _is_time(self) -> bool:
+        """Whether progress is to be shown again."""
+        now_s = time.monotonic()
+        if now_s - self._last_s < (DRAWN_S if self._draws else EVERY_S):
+            return False
+        self._last_s = now_s
+        return True
 
     def progress_ends(self) -> None:
-        if self._bars:
-            self._bars.stop()
-            self._bars = None
+        """What is drawn goes: whoever reads on finds the sums in the summary."""
+        self._board.erase()
+        self._observer = Observer()
 
     def show_summary(self, summary: Summary) -> None:
         table = Table(
@@ -179,7 +199,7 @@ class TerminalConsole(Console):
         table.add_section()
         sums = (in_money(sum(summary.amounts[currency].values(), Decimal(0))) for currency in currencies)
         table.add_row("all", str(summary.rows), *sums)
-        self._out.print(table)
+        self._print(table)
         self._show_next(summary)
 
     def _show_next(self, summary: Summary) -> None:
@@ -196,12 +216,12 @@ class TerminalConsole(Console):
             self._say(f"to fix:  {summary.to_fix}")
             self._say(f"correct the rows there, then: {spoken(summary.mend)}")
         if summary.next:
-            self._out.print(Text.assemble("next: ", (visible(spoken(summary.next)), "bold")), soft_wrap=True)
+            self._print(Text.assemble("next: ", (visible(spoken(summary.next)), "bold")), soft_wrap=True)
 
     def show_error(self, error: BatchcreditError) -> None:
-        self._out.print(Text.assemble(("batchcredit: ", "bold red"), visible(str(error))), soft_wrap=True)
+        self._print(Text.assemble(("batchcredit: ", "bold red"), visible(str(error))), soft_wrap=True)
         if error.cure:
-            self._out.print(Text.assemble(("  -> ", "bold"), visible(error.cure)), soft_wrap=True)
+            self._print(Text.assemble(("  -> ", "bold"), visible(error.cure)), soft_wrap=True)
 
 
 def _cell(text: str) -> Text:
@@ -241,21 +261,10 @@ def _advice(summary: Summary) -> list[str]:
     return incidents + [f"{counts[status]} {text}" for status, text in said.items() if counts.get(status)]
 
 
-def _said(lane: Lane) -> str:
-    words = [f"{in_money(amount)} {currency}" for currency, amount in lane.meter.credited.items()]
-    if lane.meter.rows[Event.REJECT]:
-        words.append(f"{lane.meter.rows[Event.REJECT]} rejected")
-    if lane.meter.rows[Event.DOUBT]:
-        words.append(f"{lane.meter.rows[Event.DOUBT]} in doubt")
-    if lane.state is not LaneState.SENDING:
-        words.append(lane.state.value)
-    if lane.halted:
-        words.append(lane.halted.message)
-    return escape(", ".join(words))
-
-
-def _line(lane: Lane) -> str:
-    return f"{lane.profile}: {lane.meter.done} of {lane.rows} rows, {_said(lane)}"
+def _marks() -> tuple[str, str]:
+    """What bars are made of here. Python itself sets LC_CTYPE where the locale knows only ASCII."""
+    locale = os.environ.get("LC_ALL") or os.environ.get("LANG", "")
+    return bars.BLOCKS if "UTF" in locale.upper() else bars.ASCII
 
 
 def _ledger(plan: Plan) -> str:

@@ -67,6 +67,9 @@ class Reporter(Attendant):
                 self._unsaid += 1
             kept.append(new)
 
+    def step(self, what: str, rows: int = 0, of: int = 0) -> None:
+        """Rows are only sent here."""
+
     def progress(self, lanes: Sequence[Lane]) -> None:
         meters = {lane.profile: Meter.sum([lane.meter]) for lane in lanes}  # ours go on while these travel
         with self._lock:

@@ -56,6 +56,7 @@ class Pace:
 
     def __init__(self, rate: Rate | None, wait_s: float = 0.0) -> None:
         """`wait_s`: how long the first turn waits, because the lane was used just before we started."""
+        self.rate = rate
         self._first_at = now() + wait_s
         self._limiter = _limiter(rate) if rate else None
         self._new = True

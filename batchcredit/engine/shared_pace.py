@@ -68,6 +68,7 @@ class SharedPace:
     is_free = False
 
     def __init__(self, rate: Rate, reserve: Reserve, clock: Callable[[], float] = host.boot_s) -> None:
+        self.rate = rate
         self.reserve = reserve
         requests = max(1, Fraction(rate.count).limit_denominator(1000).numerator)
         self._spacing_s = SLACK / rate.per_second

@@ -72,8 +72,12 @@ class Attendant(Protocol):
     def hear(self, lane: Lane, job: Job, judged: Judged, duration_ms: int) -> None:
         """One attempt has ended, durably."""
 
+    def step(self, what: str, rows: int = 0, of: int = 0) -> None:
+        """What is being done now beside sending, and with how many rows it was so far: called often where it
+        takes long. `of` is 0 where nobody knows how many there are."""
+
     def progress(self, lanes: Sequence[Lane]) -> None:
         """Called a few times a second while rows are sent."""
 
     def progress_ends(self) -> None:
-        """Called once after the last `progress`."""
+        """No `step` or `progress` follows for a while: something else is told now."""

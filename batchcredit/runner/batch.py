@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 from batchcredit import host
@@ -76,7 +77,8 @@ def examined(
     given: InputOptions, known: Mapping[str, Profile], worksheet: Worksheet, attendant: Attendant
 ) -> Survey:
     """Read the whole file; bad rows are shown, written to a file beside it, and refused unless skipped."""
-    survey = examine(given.path, given.read, lanes.rules(known), worksheet)
+    tell = partial(attendant.step, f"reading {given.path.name}")
+    survey = examine(given.path, given.read, lanes.rules(known), worksheet, tell)
     for note in survey.notes:
         attendant.note(note)
     invalid = None
@@ -253,6 +255,7 @@ def _order(
     batch = target.batch
     if batch:
         refuse_closed(batch)
+    dispatch.desk.attendant.step("comparing the rows with the ledger")
     compared = Comparison(dispatch.ledger, dispatch.desk, given, survey, worksheet, target)
     for change in target.changes[:20]:
         dispatch.desk.attendant.note(f"corrected {change}")
@@ -296,7 +299,8 @@ class Enrolment:
             repeats_allowed_ms=now_ms if desk.how.allow_repeat else 0,
             skip_repeats_since_ms=now_ms - desk.settings.repeat_window_ms if desk.how.skip_repeats else None,
         )
-        return self.dispatch.ledger.enrol(new, enrol_chunks(self.worksheet, ids))
+        tell = partial(desk.attendant.step, "entering rows into the ledger", of=self.survey.rows)
+        return self.dispatch.ledger.enrol(new, enrol_chunks(self.worksheet, ids, tell))
 
     def correct(self, ids: Mapping[str, int]) -> BatchRecord:
         """The batch with its corrected rows."""

@@ -311,6 +311,9 @@ class Watch(Attendant):
     def hear(self, lane: Lane, job: Job, judged: Judged, duration_ms: int) -> None:
         pass
 
+    def step(self, what: str, rows: int = 0, of: int = 0) -> None:
+        pass
+
     def progress(self, lanes: Sequence[Lane]) -> None:
         """Also ends what was stopped: nobody has to hear out answers that are made up."""
         if self._began_s is None:

@@ -105,6 +105,7 @@ class Check:
         if target.batch and not target.changes:
             left = remainder(self.ledger, self.desk, target.batch)
             return Compared(target, left.needed, left.warnings)
+        self.desk.attendant.step("comparing the rows with the ledger")
         found = Comparison(self.ledger, self.desk, self.given, self.survey, self.worksheet, target)
         return Compared(target, found.needed, found.warnings, found.credited_before, found.waiting_rows)
 

@@ -1,7 +1,7 @@
 """From an examined file to a batch of the ledger: its name, whether it is known, and its rows."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -118,9 +118,12 @@ def row_keys(worksheet: Worksheet, lanes: Mapping[str, int]) -> Iterator[RowKey]
                 yield RowKey(row, lanes[provider], key, amount, currency, reference or None, provider, name)
 
 
-def enrol_chunks(worksheet: Worksheet, lanes: Mapping[str, int]) -> Iterator[EnrolChunk]:
-    """The examined rows as the ledger takes them, in order."""
+def enrol_chunks(
+    worksheet: Worksheet, lanes: Mapping[str, int], progress: Callable[[int], None] = lambda _: None
+) -> Iterator[EnrolChunk]:
+    """The examined rows as the ledger takes them, in order. `progress` is told the rows so far."""
     for chunk in worksheet.chunks():
+        progress(chunk.first_row - 1)
         yield EnrolChunk(
             chunk.first_row, [_enrol_row(row, lanes) for row in _tuples(chunk)], pack(chunk.cells)
         )

@@ -84,6 +84,7 @@ class Desk:
         """Own balances by profile; a lane or client that can't be right refuses the batch."""
         if self.how.skip_preflight:
             return Probes({}, [], [])
+        self.attendant.step("asking the providers for the own balance")
         balances = await preflight.probe_all(opened, needed, self.attendant.warn)
         ids = {lane.profile: lane.record.id for lane in opened}
         clients: list[ClientBalance] = []

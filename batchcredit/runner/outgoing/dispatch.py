@@ -149,7 +149,9 @@ def finish(
     vetted: Vetted | None = None,
 ) -> Summary:
     """Write the results file and sum up. From then on the outcome stands."""
-    written = write_results(ledger, batch, results, vetted=vetted)
+    tell = partial(desk.attendant.step, f"writing {results.name}", of=batch.rows)
+    written = write_results(ledger, batch, results, tell, vetted)
+    desk.attendant.progress_ends()
     if written != results:
         desk.attendant.warn(f"{results} is held open by another program; the results are in {written}")
     summary = summarise(ledger, batch, written, speed, desk.how.again)
