@@ -25,6 +25,7 @@ CONTENTS = {
         "how-to/reconcile",
         "how-to/corrections",
         "how-to/cron",
+        "how-to/pipes",
         "how-to/airflow-kubernetes",
         "how-to/several-brands",
         "how-to/proxies",

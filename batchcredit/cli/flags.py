@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 from cyclopts import Group, Parameter
 
+from batchcredit.cli.naming import no_flag
 from batchcredit.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from batchcredit.settings import Rate
 
 T = TypeVar("T")
+
+#: What a file can be, where its ending does not say it.
+Form = Literal["csv", "csv.gz", "parquet", "xlsx"]
 
 
 #: Where a Ray cluster is: no path, and nothing that would start one, for that would inherit our secrets.
@@ -34,6 +38,11 @@ EVERYWHERE = Group("On every command", sort_key=4)
 
 def _flag(text: str, value: str | None = None) -> Parameter:
     return Parameter(negative=(), help=text, metavar=value)
+
+
+def file_or_pipe(text: str) -> Parameter:
+    """A flag whose value is a file, or `-`."""
+    return Parameter(help=text, metavar="FILE", allow_leading_hyphen=True, validator=no_flag)
 
 
 @Parameter(name="*", group=EVERYWHERE)
@@ -70,6 +79,9 @@ class Reading:
     map: Annotated[
         tuple[str, ...], _flag("What our column is called in the file. Repeatable.", "OURS=THEIRS")
     ] = ()
+    format: Annotated[
+        Form | None, _flag("Format of the file, where its ending does not say it; for - it is needed.")
+    ] = None
     sheet: Annotated[str, _flag("Sheet of a spreadsheet, else its only one.", "NAME")] = ""
     thousands: Annotated[str, _flag("What stands between thousands in amounts.", "SIGN")] = ""
     currency: Annotated[str, _flag("Currency for every row of the file.", "CUR")] = ""
@@ -82,7 +94,7 @@ class Reading:
 class Guarding:
     """What has to hold before anything is sent."""
 
-    out: Annotated[Path | None, _flag("Results file, else one beside the input.", "FILE")] = None
+    out: Annotated[Path | None, file_or_pipe("Results file, else one beside the input; - is stdout.")] = None
     sandbox: Annotated[bool, _flag("Rehearse against simulated providers on this machine.")] = False
     accept_profile: Annotated[
         tuple[str, ...],
@@ -138,25 +150,29 @@ class Sending:
 
 Sandbox = Annotated[bool, _flag("The ledger of rehearsals.")]
 Out = Annotated[Path | None, _flag("Where to write.", "FILE")]
+OutOrPipe = Annotated[Path | None, file_or_pipe("Where to write; - is stdout.")]
+OutForm = Annotated[Form | None, _flag("With --out -: the format, else csv.")]
 Yes = Annotated[bool, _flag("Ask nothing. Needed where stdin is no terminal.")]
 Note = Annotated[str, _flag("Why, for those who read it later.", "TEXT")]
 
 
-def input_options(path: Path, reading: Reading) -> "InputOptions":
-    """What a person says of a file, checked."""
+def input_options(path: Path, reading: Reading, content: Path | None = None) -> "InputOptions":
+    """What a person says of a file, checked. `content` is read where `path` is only what it is called."""
     from batchcredit.reader import ReadOptions
     from batchcredit.runner.options import InputOptions
 
     columns = map_flag(reading.map)
-    read = ReadOptions(reading.provider, columns, reading.thousands, reading.currency, reading.sheet)
+    read = ReadOptions(reading.provider, columns, reading.thousands, reading.currency, reading.sheet, content)
     return InputOptions(path, read, reading.batch, reading.skip_invalid, reading.allow_duplicates)
 
 
-def returned_options(path: Path, reading: Reading, *, adopt: bool) -> "InputOptions":
+def returned_options(
+    path: Path, reading: Reading, content: Path | None = None, *, adopt: bool
+) -> "InputOptions":
     """What a person says of a file that comes back, checked: it names its batch and its rows itself."""
     if reading.batch or reading.skip_invalid:
         raise _usage("--batch and --skip-invalid are for new files: this one names its batch and its rows")
-    return replace(input_options(path, reading), adopt=adopt)
+    return replace(input_options(path, reading, content), adopt=adopt)
 
 
 def only_flags(texts: tuple[str, ...]) -> tuple[frozenset[str], frozenset[str]]:
@@ -294,7 +310,8 @@ def _read(name: str, text: str, form: Callable[[str], T]) -> T:
 def reading_again(reading: Reading) -> tuple[str, ...]:
     """The flags with which the same file is understood in the same way."""
     texts = (
-        *(("--batch", reading.batch), ("--provider", reading.provider), ("--sheet", reading.sheet)),
+        *(("--batch", reading.batch), ("--provider", reading.provider), ("--format", reading.format)),
+        ("--sheet", reading.sheet),
         *(("--thousands", reading.thousands), ("--currency", reading.currency)),
     )
     flags = [part for name, text in texts if text for part in (name, text)]

@@ -6,8 +6,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from batchcredit.cli.flags import Common, Guarding, Out, Sandbox, send_options
-from batchcredit.cli.session import put, settings_of, without_batch
+from batchcredit.cli.flags import Common, Guarding, OutOrPipe, Sandbox, send_options
+from batchcredit.cli.pipes import way_out
+from batchcredit.cli.session import console_of, put, settings_of, without_batch
 from batchcredit.errors import RefusedError
 
 _COMMON = Common()
@@ -24,7 +25,7 @@ def history(
     first: Annotated[str, Parameter(name="--from", help="First day, such as 2026-03-01.")] = "",
     last: Annotated[str, Parameter(name="--to", help="Last day.")] = "",
     limit: Annotated[int, Parameter(help="Show at most so many.")] = _SHOWN,
-    out: Out = None,
+    out: OutOrPipe = None,
     sandbox: Sandbox = False,
     common: Common = _COMMON,
 ) -> int:
@@ -40,7 +41,11 @@ def history(
         raise RefusedError(f"--limit {limit}: it has to be 1 or more", reason="usage")
     settings, how = settings_of(common), send_options("history", common, Guarding(sandbox=sandbox))
     sought = Sought(account, reference, _day("--from", first), _day("--to", last))
-    view = found(sought, limit, out, how, settings)
+    with way_out(out, "csv", common) as way:
+        view = found(sought, limit, way.out, how, settings)
+        way.pass_on(console_of(common), "batchcredit history")
+    if way.is_passed:
+        return 0
     if common.json:
         results = str(view.written) if view.written else None
         put(json.dumps(without_batch(**tables.history_as_json(view), results=results)))

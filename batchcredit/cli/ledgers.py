@@ -2,13 +2,26 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from batchcredit.cli.flags import Common, Guarding, Note, Out, Sandbox, Sending, Yes, send_options
+from batchcredit.cli.flags import (
+    Common,
+    Guarding,
+    Note,
+    Out,
+    OutForm,
+    OutOrPipe,
+    Sandbox,
+    Sending,
+    Yes,
+    send_options,
+)
 from batchcredit.cli.naming import Batch
+from batchcredit.cli.pipes import PIPE, form_to, give, way_out
 from batchcredit.cli.session import console_of, end, put, settings_of, without_batch
 from batchcredit.errors import RefusedError
 
@@ -25,7 +38,8 @@ def results(
     batch: Batch,
     /,
     *,
-    out: Out = None,
+    out: OutOrPipe = None,
+    format: OutForm = None,  # noqa: A002  the flag is called so
     hand_over: Annotated[
         bool,
         Parameter(negative=(), help="Close the batch here for ever: another ledger goes on with it."),
@@ -39,13 +53,27 @@ def results(
     from batchcredit.runner.settling import records
 
     how = send_options("results", common, Guarding(out=out, sandbox=sandbox), Sending(yes=yes))
+    form = form_to(out, format)
     if hand_over:
+        _refuse_pipe(out)
         summary = handing_over.hand_over(batch, how, settings_of(common), _confirm_closing)
-    else:
+        if not common.json:
+            put(summary.results)
+        return end(summary, common, code=0)
+    with way_out(out, form, common) as way:
+        how = replace(how, out=way.out, is_passed=way.is_passed)
         summary = records.results(batch, how, settings_of(common))
-    if not common.json:
-        put(summary.results)
+        give(summary, way, common, console_of(common))
     return end(summary, common, code=0)
+
+
+def _refuse_pipe(out: Path | None) -> None:
+    if out == PIPE:
+        raise RefusedError(
+            "--hand-over writes the file from which another ledger goes on",
+            reason="usage",
+            cure="name that file with --out, or leave out --out",
+        )
 
 
 def _confirm_closing(batch: "BatchRecord") -> bool:

@@ -42,9 +42,32 @@ def _batches_and_files(context: "CompletionContext") -> list[tuple[str, str]]:
     return [*_batches(context), *((name, "file") for name in files)]
 
 
+def no_flag(_: type, name: object) -> None:
+    """Only `-` itself begins with a dash: anything else is a flag that is mistyped, or in a value's place."""
+    if str(name).startswith("-") and str(name) != "-":
+        raise ValueError(f"{name} is no flag of this command. A file that is called so is written ./{name}")
+
+
 _NAME = "Any unique beginning of a batch's name."
 
 Batch = Annotated[str, Parameter(help=_NAME, completer=_batches)]
 BatchOrFile = Annotated[
     str, Parameter(help=f"{_NAME} Or a results or to-fix file.", completer=_batches_and_files)
+]
+BatchOrInput = Annotated[
+    str,
+    Parameter(
+        help=f"{_NAME} Or a results or to-fix file; - is stdin.",
+        completer=_batches_and_files,
+        allow_leading_hyphen=True,
+        validator=no_flag,
+    ),
+]
+Input = Annotated[
+    Path,
+    Parameter(
+        help="The file: .csv, .csv.gz, .parquet or .xlsx; - is stdin.",
+        allow_leading_hyphen=True,
+        validator=no_flag,
+    ),
 ]

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from batchcredit.cli.flags import Common
+from batchcredit.cli.flags import Common, OutForm, file_or_pipe
 from batchcredit.cli.guide import commands
+from batchcredit.cli.pipes import form_to, way_out
 from batchcredit.cli.session import console_of, put, settings_of, without_batch
 from batchcredit.errors import RefusedError
 
@@ -55,7 +56,8 @@ def clients(
     name: str,
     /,
     *,
-    out: Annotated[Path, Parameter(help="Where to write: .csv, .csv.gz or .parquet.")],
+    out: Annotated[Path, file_or_pipe("Where to write: .csv, .csv.gz or .parquet; - is stdout.")],
+    format: OutForm = None,  # noqa: A002  the flag is called so
     common: Common = _COMMON,
 ) -> int:
     """Write a provider's list of clients, to fill in amounts.
@@ -66,9 +68,14 @@ def clients(
     from batchcredit.runner.outgoing import probing
 
     console, settings = console_of(common), settings_of(common)
-    found = in_loop(lambda: probing.clients(name, out.absolute(), settings))
+    with way_out(out, form_to(out, format), common) as way:
+        place = (way.out or out).absolute()
+        found = in_loop(lambda: probing.clients(name, place, settings))
+        way.pass_on(console, f"batchcredit providers clients {name} --out FILE")
     if found.banned:
         console.note(f"{found.banned} banned clients are left out")
+    if way.is_passed:
+        return 0
     fill_in = f"fill in amount and delete the other rows, then: batchcredit check {found.path}"
     console.note(f"{found.clients} clients; {fill_in}")
     if common.json:

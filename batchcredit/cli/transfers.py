@@ -21,9 +21,10 @@ from batchcredit.cli.flags import (
     returned_options,
     send_options,
 )
-from batchcredit.cli.naming import BatchOrFile
+from batchcredit.cli.naming import BatchOrInput, Input
 from batchcredit.cli.on_finish import words_of
-from batchcredit.cli.session import console_of, end, ending, put, settings_of
+from batchcredit.cli.pipes import PIPE, Way, form_of, form_to, give, incoming, refuse_questions, way_out
+from batchcredit.cli.session import console_of, end, ending, settings_of
 from batchcredit.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -34,9 +35,7 @@ _READING, _GUARDING, _SENDING, _COMMON = Reading(), Guarding(), Sending(), Commo
 
 
 def run(
-    input: Annotated[  # noqa: A002  the contract's name
-        Path, Parameter(help="The file: .csv, .csv.gz, .parquet or .xlsx.")
-    ],
+    input: Input,  # noqa: A002  the contract's name
     /,
     *,
     reading: Reading = _READING,
@@ -59,19 +58,21 @@ def run(
 
     ending.on_finish = () if sending.on_finish is None else words_of(sending.on_finish)
     console, settings = console_of(common), settings_of(common)
-    given = input_options(input, reading)
+    refuse_questions(input, yes=sending.yes)
     how = replace(send_options(f"run {input}", common, guarding, sending), plan=plan)
-    with _spread(how, sending, settings) as how:
+    with (
+        incoming(input, reading.format) as (path, content),
+        way_out(guarding.out, form_of(path), common) as way,
+        _spread(_through(way, how), sending, settings) as how,
+    ):
+        given = replace(input_options(path, reading, content), typed=str(input))
         summary = in_loop(lambda: batch.run(given, how, settings, console))
-    if not common.json:
-        put(summary.results)
+        give(summary, way, common, console)
     return end(summary, common, console)
 
 
 def check(
-    input: Annotated[  # noqa: A002  the contract's name
-        Path, Parameter(help="The file: .csv, .csv.gz, .parquet or .xlsx.")
-    ],
+    input: Input,  # noqa: A002  the contract's name
     /,
     *,
     reading: Reading = _READING,
@@ -91,17 +92,20 @@ def check(
     from batchcredit.runner import check as checking
 
     console, settings = console_of(common), settings_of(common)
-    given = input_options(input, reading)
     how = send_options(f"check {input}", common, guarding)
     planned = ("--plan", str(plan)) if plan else ()
     again = (*reading_again(reading), *guarding_again(guarding), *planned, *how.again)
     how = replace(how, plan=plan, again=again)
-    summary = in_loop(lambda: checking.check(given, how, settings, console))
+    if guarding.out == PIPE:
+        how = replace(how, out=None, is_passed=True)
+    with incoming(input, reading.format) as (path, content):
+        given = replace(input_options(path, reading, content), typed=str(input))
+        summary = in_loop(lambda: checking.check(given, how, settings, console))
     return end(summary, common, console)
 
 
 def resume(
-    batch: BatchOrFile = "",
+    batch: BatchOrInput = "",
     /,
     *,
     include: Annotated[
@@ -140,15 +144,27 @@ def resume(
     file = _file_of(batch)
     if file is None:
         _refuse_reading(reading, adopt=adopt)
-        with _spread(how, sending, settings) as how:
+        with (
+            way_out(guarding.out, form_to(guarding.out, reading.format), common) as way,
+            _spread(_through(way, how), sending, settings) as how,
+        ):
             summary = in_loop(lambda: batches.resume(batch, how, settings, console))
-    else:
-        given = returned_options(file, reading, adopt=adopt)
-        with _spread(how, sending, settings) as how:
-            summary = in_loop(lambda: returning.resume_file(given, how, settings, console))
-    if not common.json:
-        put(summary.results)
+            give(summary, way, common, console)
+        return end(summary, common, console)
+    refuse_questions(file, yes=sending.yes)
+    with (
+        incoming(file, reading.format) as (path, content),
+        way_out(guarding.out, form_of(path), common) as way,
+        _spread(_through(way, how), sending, settings) as how,
+    ):
+        given = returned_options(path, reading, content, adopt=adopt)
+        summary = in_loop(lambda: returning.resume_file(given, how, settings, console))
+        give(summary, way, common, console)
     return end(summary, common, console)
+
+
+def _through(way: Way, how: "SendOptions") -> "SendOptions":
+    return replace(how, out=way.out, is_passed=way.is_passed)
 
 
 @contextmanager
@@ -181,12 +197,12 @@ def _spread(how: "SendOptions", sending: Sending, settings: "Settings") -> Itera
 def _file_of(name: str) -> Path | None:
     """The file that is meant, where it is not the name of a batch."""
     path = Path(name)
-    known = name.lower().endswith((".csv", ".csv.gz", ".parquet", ".xlsx"))
+    known = path == PIPE or name.lower().endswith((".csv", ".csv.gz", ".parquet", ".xlsx"))
     return path if name and (known or path.is_file()) else None
 
 
 def _refuse_reading(reading: Reading, *, adopt: bool) -> None:
-    if adopt or reading != _READING:
+    if adopt or replace(reading, format=None) != _READING:
         raise RefusedError(
             "these flags say how a file is understood, and none is given",
             reason="usage",

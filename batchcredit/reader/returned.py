@@ -60,7 +60,7 @@ class Returned:
     ) -> None:
         check_options(options, profiles)
         self.path = path
-        self._table = text_table(path, worksheet, options.sheet)
+        self._table = text_table(path, worksheet, options.sheet, options.content)
         names = list(self._table.schema)
         self.is_whole = looks_like_results(names)
         if not self.is_whole and not set(_TO_FIX) <= set(names):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from batchcredit.errors import RefusedError
 from batchcredit.providers.base import Rules
@@ -32,13 +33,15 @@ class ProfileRules:
 @dataclass(frozen=True)
 class ReadOptions:
     """What the command line says of the whole file. `columns` maps ours to theirs (`--map ours=theirs`);
-    `sheet` is one of a spreadsheet, "" the only one that is visible and not empty."""
+    `sheet` is one of a spreadsheet, "" the only one that is visible and not empty. `content`: what is
+    read, where the path is only what it is called, with the ending of its format."""
 
     provider: str | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
     thousands: str = ""
     currency: str = ""
     sheet: str = ""
+    content: Path | None = None
 
 
 def check_options(options: ReadOptions, profiles: Mapping[str, ProfileRules]) -> None:

@@ -48,12 +48,13 @@ class Source:
         return map(self._validator.chunk, overlapped(self.table.blocks()))
 
 
-def check_readable(path: Path) -> None:
-    """Refuses what is no file of a format that can be read here."""
+def check_readable(path: Path, content: Path | None = None) -> None:
+    """Refuses what is no file of a format that can be read here. `content` is read in the place of `path`."""
     _check_name(path)
     _check_format(path)
+    content = content or path
     try:
-        mode = path.stat().st_mode
+        mode = content.stat().st_mode
     except FileNotFoundError as error:
         raise refused(path, "there is no such file", "no_file", f"looked in {path.parent}") from error
     except OSError as error:
@@ -62,7 +63,7 @@ def check_readable(path: Path) -> None:
         raise refused(path, "this is a folder", "no_file", "name one file")
     if not stat.S_ISREG(mode):
         raise refused(path, "this is no regular file", "no_file", "save what it gives to a file first")
-    if not os.access(path, os.R_OK):
+    if not os.access(content, os.R_OK):
         raise _unreadable(path, PermissionError("permission denied"))
 
 
@@ -95,7 +96,7 @@ def _check_format(path: Path) -> None:
 
 def open_format(path: Path, copy: Path, sheet: str = "") -> Table:
     """What stands in `copy`, in the format that the name of `path` says; `sheet` of a spreadsheet."""
-    check_readable(path)
+    check_readable(path, copy)
     name = path.name.lower()
     if name.endswith(_WORKBOOKS):
         return XlsxTable(copy, path, sheet)

@@ -16,16 +16,17 @@ from batchcredit.reader.worksheet import Worksheet
 _MOMENT = "%Y-%m-%dT%H:%M:%S%.3f"
 
 
-def text_table(path: Path, worksheet: Worksheet, sheet: str = "") -> Table:
+def text_table(path: Path, worksheet: Worksheet, sheet: str = "", content: Path | None = None) -> Table:
     """`path` as a Table of which every cell is text, "" where it has none; of a private copy in `worksheet`.
 
     CSV and spreadsheets: each cell as it stands, less the one `'` that keeps a formula text, in names too.
     Parquet: numbers by all their digits, dates and times as ISO 8601 (`Z` behind those that have a zone, as
     in a results file). `sheet` names one of a spreadsheet, of which each block keeps its `kinds`: no text can
-    say that a cell was a date, or a number whose digits may be lost. Nothing is said of the columns: that is
-    for who asked. Raises RefusedError where the file can't be read.
+    say that a cell was a date, or a number whose digits may be lost. `content` is read in the place of
+    `path`, where that is only what it is called. Nothing is said of the columns: that is for who asked.
+    Raises RefusedError where the file can't be read.
     """
-    return _TextTable(open_format(path, worksheet.copy(path), sheet))
+    return _TextTable(open_format(path, worksheet.copy(path, content), sheet))
 
 
 class _TextTable(Table):

@@ -46,7 +46,7 @@ class Worksheet:
 
     def open(self, path: Path, options: ReadOptions, profiles: Mapping[str, ProfileRules]) -> Source:
         """Copies `path` here and opens the copy. Raises RefusedError for what is no batch file."""
-        self._source = Source(path, options, profiles, self.copy(path))
+        self._source = Source(path, options, profiles, self.copy(path, options.content))
         return self._source
 
     def take(self, table: Table, options: ReadOptions, profiles: Mapping[str, ProfileRules]) -> Source:
@@ -56,15 +56,17 @@ class Worksheet:
         self._source = Source(table.path, options, profiles, table=kept)
         return self._source
 
-    def copy(self, path: Path) -> Path:
-        """A private copy of `path`. Raises RefusedError for what can't be read, or changes meanwhile."""
-        check_readable(path)
+    def copy(self, path: Path, content: Path | None = None) -> Path:
+        """A private copy of `path`, or of the `content` that is read in its place. Raises RefusedError for
+        what can't be read, or changes meanwhile."""
+        check_readable(path, content)
+        content = content or path
         self._copies += 1
         copy = self.folder / f"input-{self._copies}{''.join(path.suffixes[-2:]).lower()}"
         with storing("copy the input to the temporary folder"):
-            before = _version(path)
-            shutil.copyfile(path, copy)
-            changed = _version(path) != before
+            before = _version(content)
+            shutil.copyfile(content, copy)
+            changed = _version(content) != before
         if changed:
             raise refused(
                 path, "the file changed while it was read", "file_changed", "wait until all of it is written"

@@ -26,12 +26,12 @@ from batchcredit.runner.intake.enrolment import (
 from batchcredit.runner.options import InputOptions, SendOptions
 from batchcredit.runner.outgoing import lanes
 from batchcredit.runner.outgoing.desk import Desk
-from batchcredit.runner.outgoing.dispatch import Dispatch, Order, finish
+from batchcredit.runner.outgoing.dispatch import Dispatch, Order, claim, finish
 from batchcredit.runner.picked import Picked
 from batchcredit.runner.plan_file import read_plan, subject_of
 from batchcredit.runner.summary import Speed, Summary
 from batchcredit.settings import Profile, Settings
-from batchcredit.writer import Vetted, claim_path
+from batchcredit.writer import Vetted
 
 
 async def run(given: InputOptions, how: SendOptions, settings: Settings, attendant: Attendant) -> Summary:
@@ -166,7 +166,7 @@ def refuse_unagreed(how: SendOptions, confirm: Callable[[], bool]) -> None:
 
 def kept_results(batch: BatchRecord, how: SendOptions) -> Path:
     """Where the results of a known batch go: where they are, unless --out names another place."""
-    return how.out.absolute() if how.out else Path(batch.results)
+    return how.out.absolute() if how.out and not how.is_passed else Path(batch.results)
 
 
 def refuse_kind(ledger: LedgerReader, *, live: bool) -> None:
@@ -220,7 +220,7 @@ async def go_on(
     ledger, how = dispatch.ledger, dispatch.desk.how
     results = kept_results(batch, how)
     if next(left_rows(ledger, batch, how, only), None) is None:
-        claim_path(results, input_path, batch.name, batch, ledger, vetted=vetted)
+        claim(how, results, input_path, batch.name, batch, ledger, vetted=vetted)
         return finish(ledger, batch, results, Speed(), dispatch.desk, vetted)
     left = remainder(ledger, dispatch.desk, batch, only)
     order = Order(
@@ -291,7 +291,7 @@ class Enrolment:
         new = NewBatch(
             name=self.target.name,
             content=self.survey.content,
-            source=str(self.given.path.absolute()),
+            source=self.given.source,
             results=str(self.results),
             totals=amounts(self.survey),
             lanes=ids,

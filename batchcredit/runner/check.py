@@ -65,7 +65,8 @@ class Check:
                 opened = await self.desk.opened(self._lanes(needed), stack)
                 balances = (await self.desk.probed(opened, needed, self._keys)).balances
         results = results_place(self.given, target, self.desk.how, self.survey.rows)
-        refuse_path(results, self.given.path, target.name, target.batch, self.ledger)
+        if not self.desk.how.is_passed:
+            refuse_path(results, self.given.path, target.name, target.batch, self.ledger)
         note = self._ledger_note()
         resumed, warnings = target.batch is not None, compared.warnings
         plan = self.desk.plan(target.name, needed, balances, note, results, warnings, resumed=resumed)
@@ -74,7 +75,7 @@ class Check:
     def summary(self, plan: Plan, compared: "Compared") -> Summary:
         """How the batch would stand before its first request; of a known one, how it stands."""
         how, survey, batch = self.desk.how, self.survey, compared.target.batch
-        command = ("batchcredit", "run", str(self.given.path), *how.again)
+        command = ("batchcredit", "run", self.given.typed or str(self.given.path), *how.again)
         if batch and self.ledger:
             known = summarise(self.ledger, batch, None, Speed())
             return Checked(

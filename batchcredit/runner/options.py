@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class InputOptions:
     """Which file, and how it is to be understood. `batch` names the batch; None takes the default name.
-    `adopt`: a person vouches that a results file of another ledger is the latest one."""
+    `adopt`: a person vouches that a results file of another ledger is the latest one. `typed`: how the file
+    is named in a command, where that is not its path."""
 
     path: Path
     read: ReadOptions
@@ -25,6 +26,12 @@ class InputOptions:
     skip_invalid: bool = False
     allow_duplicates: bool = False
     adopt: bool = False
+    typed: str = ""
+
+    @property
+    def source(self) -> str:
+        """Where it came from, for the ledger: a file, or stdin."""
+        return "stdin" if self.typed == "-" else str((self.read.content or self.path).absolute())
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +39,12 @@ class SendOptions:
     """How it is to be sent. `command` is told to whoever meets our lock; `again` are the flags that name the
     same settings and ledger in the next command; `note` hears of what becomes of the ledger's file. `plan`: a
     check writes it, a run keeps to it. Where `only_statuses` or `only_providers` name any, other rows stay as
-    they are. `fleet`: others that send what follows the first rows."""
+    they are. `fleet`: others that send what follows the first rows. `is_passed`: what is written to `out`
+    goes on to somebody else, so it is no place where a batch has its results."""
 
     command: str
     out: Path | None = None
+    is_passed: bool = False
     yes: bool = False
     new_ledger: bool = False
     accept_profiles: frozenset[str] = frozenset()

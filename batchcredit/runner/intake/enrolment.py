@@ -76,10 +76,14 @@ def batch_name(given: InputOptions, content: bytes) -> str:
 def results_place(given: InputOptions, target: Target, how: SendOptions, rows: int) -> Path:
     """Where this file's results go: a known batch's stay where they are, unless --out names another place.
     Refused where so many rows have no room in a file of that format."""
-    if target.batch and not how.out:
+    if how.out:
+        refuse_rows(how.out, rows)
+    named = None if how.is_passed else how.out
+    if target.batch and not named:
         return Path(target.batch.results)
-    place = results_path(given.path, target.name, how.out, sandbox=how.sandbox)
-    refuse_rows(place, rows)
+    place = results_path(given.path, target.name, named, sandbox=how.sandbox)
+    if not how.out:
+        refuse_rows(place, rows)
     return place
 
 
@@ -90,7 +94,7 @@ def find_exact(ledger: LedgerReader, name: str) -> BatchRecord | None:
 
 def default_name(path: Path, content: bytes) -> str:
     """The file's stem and 8 hex digits of its content."""
-    stem = re.sub(r"\.(csv|csv\.gz|parquet)$", "", path.name, flags=re.IGNORECASE)
+    stem = re.sub(r"\.(csv|csv\.gz|parquet|xlsx|xlsm)$", "", path.name, flags=re.IGNORECASE)
     stem = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-._")[:80] or "batch"
     return f"{stem}-{content.hex()[:8]}"
 

@@ -12,6 +12,7 @@ from batchcredit import host
 from batchcredit.engine.lane import Lane
 from batchcredit.errors import RefusedError, StorageError
 from batchcredit.ledger.base import BatchRecord, LaneRecord, Ledger, LedgerReader
+from batchcredit.runner.options import SendOptions
 from batchcredit.runner.outgoing import lanes, preflight
 from batchcredit.runner.outgoing.desk import Desk, Keys, Needed, Probes, ledger_note, own_balances
 from batchcredit.runner.outgoing.fleet import Rest
@@ -20,7 +21,7 @@ from batchcredit.runner.outgoing.made_with import made_with
 from batchcredit.runner.outgoing.sending import Sending, Stop, one_error
 from batchcredit.runner.picked import Picked
 from batchcredit.runner.summary import Speed, Summary, summarise
-from batchcredit.writer import Vetted, claim_path, release_path, write_results
+from batchcredit.writer import Vetted, claim_path, refuse_rows, release_path, write_results
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class Dispatch:
         if self.desk.checked:
             self.desk.checked.refuse_more(order.needed)
         place = (order.results, order.input_path, order.name, order.batch, self.ledger)
-        claim_path(*place, vetted=order.vetted, former=order.former)
+        claim(self.desk.how, *place, vetted=order.vetted, former=order.former)
         async with AsyncExitStack() as stack:
             try:
                 records = self._accepted(order)
@@ -68,7 +69,8 @@ class Dispatch:
                 opened = await self.desk.opened(busy, stack, self.ledger)
                 probes = await self._agreed(order, opened)
             except BaseException:
-                release_path(order.results, self.ledger)
+                if not self.desk.how.is_passed:
+                    release_path(order.results, self.ledger)
                 raise
             stop = Stop(self.desk.attendant.warn, self.ledger.hurry)
             with host.on_stop_signals(stop):  # from here on the end is written down, whatever comes
@@ -90,8 +92,9 @@ class Dispatch:
             lane.rows = order.rows(lane.profile)
             lane.amounts = {currency: total.amount for currency, total in order.needed[lane.profile].items()}
         note, resumed = ledger_note(self.ledger), order.batch is not None
+        results = Path("stdout") if self.desk.how.is_passed else order.results
         plan = self.desk.plan(
-            order.name, order.needed, probes.balances, note, order.results, order.warnings, resumed=resumed
+            order.name, order.needed, probes.balances, note, results, order.warnings, resumed=resumed
         )
         self.desk.attendant.show_plan(plan)
         if plan.rows and not self.desk.how.yes and not self.desk.attendant.approve(plan):
@@ -140,6 +143,24 @@ class Dispatch:
             self.ledger.note_own_balances(batch.id, own_balances(asked, balances, "after"))
 
 
+def claim(
+    how: SendOptions,
+    path: Path,
+    input_path: Path | None,
+    batch_name: str,
+    batch: BatchRecord | None,
+    ledger: LedgerReader,
+    *,
+    vetted: Vetted | None = None,
+    former: str = "",
+) -> None:
+    """Make `path` the place of a batch's results (`claim_path`); what goes on to somebody else has none."""
+    if not how.is_passed:
+        claim_path(path, input_path, batch_name, batch, ledger, vetted=vetted, former=former)
+    elif how.out and batch:
+        refuse_rows(how.out, batch.rows)
+
+
 def finish(
     ledger: LedgerReader,
     batch: BatchRecord,
@@ -149,6 +170,29 @@ def finish(
     vetted: Vetted | None = None,
 ) -> Summary:
     """Write the results file and sum up. From then on the outcome stands."""
+    if desk.how.is_passed:
+        summary = passed(ledger, batch, desk.how, speed)
+    else:
+        summary = _finished(ledger, batch, results, speed, desk, vetted)
+    host.deafen()
+    return summary
+
+
+def passed(ledger: LedgerReader, batch: BatchRecord, how: SendOptions, speed: Speed) -> Summary:
+    """Write the results where they go on to somebody else, and no list beside them."""
+    assert how.out is not None
+    write_results(ledger, batch, how.out)
+    return summarise(ledger, batch, None, speed, how.again)
+
+
+def _finished(
+    ledger: LedgerReader,
+    batch: BatchRecord,
+    results: Path,
+    speed: Speed,
+    desk: Desk,
+    vetted: Vetted | None,
+) -> Summary:
     tell = partial(desk.attendant.step, f"writing {results.name}", of=batch.rows)
     written = write_results(ledger, batch, results, tell, vetted)
     desk.attendant.progress_ends()
@@ -156,8 +200,7 @@ def finish(
         desk.attendant.warn(f"{results} is held open by another program; the results are in {written}")
     summary = summarise(ledger, batch, written, speed, desk.how.again)
     try:
-        summary = with_to_fix(ledger, batch, summary, desk.known, desk.how)
+        return with_to_fix(ledger, batch, summary, desk.known, desk.how)
     except StorageError as error:
         desk.attendant.warn(f"the list of rows to fix could not be written: {error}")
-    host.deafen()
-    return summary
+        return summary

@@ -104,6 +104,12 @@ async def _adopted(
     attendant: Attendant,
 ) -> Summary:
     """Take over a batch from another ledger, which has closed it or for which a person vouches."""
+    if given.read.content or how.is_passed:
+        raise RefusedError(
+            f"{given.path.name}: a batch of another ledger comes and goes as files of their own",
+            reason="usage",
+            cure="give the results file by its name, without --format, and without --out -",
+        )
     known = lanes.profiles(settings, how)
     survey = examine_table(returned.input(), given.read, lanes.rules(known), worksheet)
     live = lanes.is_live(survey.provider_rows, known, how)

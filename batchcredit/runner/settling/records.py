@@ -10,6 +10,7 @@ from batchcredit.ledger import registry
 from batchcredit.ledger.base import BatchLane, BatchRecord, LedgerReader, ResultRow, refuse_pruned
 from batchcredit.runner.batch import find_batch, holding_known, kept_results, ledger_url, refuse_unagreed
 from batchcredit.runner.options import SendOptions
+from batchcredit.runner.outgoing.dispatch import passed
 from batchcredit.runner.outgoing.lists import to_reverse, to_reverse_path, with_to_fix
 from batchcredit.runner.settling.money import Money, money_of
 from batchcredit.runner.summary import Speed, Summary, summarise
@@ -44,6 +45,8 @@ def results(name: str, how: SendOptions, settings: Settings) -> Summary:
     with reading(how, settings) as ledger:
         batch = find_batch(ledger, name)
         refuse_pruned(batch)
+        if how.is_passed:
+            return passed(ledger, batch, how, Speed())
         path = kept_results(batch, how)
         claim_path(path, Path(batch.source), batch.name, batch, ledger)
         written = write_results(ledger, batch, path)
