@@ -455,8 +455,13 @@ class Span(NamedTuple):
     before_ms: int
 
 
-#: A shorter piece of time tells nothing of a rate.
-PIECE_LEAST_MS = 100
+#: The lengths of pieces of time. Seconds and minutes consist of whole pieces, or pieces of whole ones:
+#: so what was kept in each of them is not seen exceeded.
+PIECES_MS = tuple(
+    [100, 200, 500]
+    + [seconds * 1000 for seconds in (1, 2, 5, 10, 20, 30)]
+    + [minutes * 60_000 for minutes in (1, 2, 5, 10, 20, 30, 60, 120, 360, 720, 1440)]
+)
 
 
 class Began(NamedTuple):
@@ -695,7 +700,7 @@ class LedgerReader(ABC):
     @abstractmethod
     def activity(self, batch: int, spans: Sequence[Span], pieces: int) -> Activity:
         """The requests of a batch in numbers. Each span is cut from its begin to the last request in it, into
-        so many pieces at the most, none of them shorter than `PIECE_LEAST_MS`."""
+        so many pieces at the most, each as long as one of `PIECES_MS` where these are long enough."""
 
     @abstractmethod
     def moved(self, lane: int, since_ms: int, until_ms: int) -> list[Moved]:

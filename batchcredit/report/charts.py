@@ -31,9 +31,8 @@ _LONGEST_NAME: Final = 40
 #: Room beside the first and the last bar of a log scale, as a factor.
 _MARGIN: Final = 1.5
 
-#: So many steps a chart shows at most, and so many requests a step holds at least, at the limit.
+#: So many steps a chart shows at most.
 _STEPS: Final = 120
-_FULL: Final = 10
 
 _INK, _FAINT, _FILL, _LIMIT, _PAUSE = (
     "var(--ink)",
@@ -63,13 +62,11 @@ class Pace:
 
     @classmethod
     def of(cls, series: RequestSeries) -> "Pace":
-        """In steps that a chart can show, and at the limit full enough not to jump above it."""
+        """In steps that a chart can show."""
         per_s = None if series.limit_per_s is None else float(series.limit_per_s)
         unit, unit_s = ("minute", 60) if per_s is not None and per_s < 1 else ("second", 1)
-        at_limit = (per_s or 0.0) * series.width_ms / 1000
-        merged = max(math.ceil(len(series.counts) / _STEPS), math.ceil(_FULL / at_limit) if at_limit else 1)
         limit = None if per_s is None else per_s * unit_s
-        return cls(unit, limit, tuple(_steps(series, merged, unit_s)))
+        return cls(unit, limit, tuple(_steps(series, unit_s)))
 
     @property
     def began(self) -> datetime:
@@ -84,12 +81,20 @@ class Pace:
         return max(step.rate for step in self.steps)
 
 
-def _steps(series: RequestSeries, merged: int, unit_s: int) -> Iterator[Step]:
+def _steps(series: RequestSeries, unit_s: int) -> Iterator[Step]:
+    """Steps of whole units: what was kept in each second must not look exceeded in half of one."""
+    merged = _merged(series, unit_s * 1000)
     for first in range(0, len(series.counts), merged):
         counts = series.counts[first : first + merged]
         began = series.began + timedelta(milliseconds=series.width_ms) * first
         seconds = len(counts) * series.width_ms / 1000
-        yield Step(began, seconds, sum(counts), sum(counts) * unit_s / seconds)
+        yield Step(began, seconds, sum(counts), sum(counts) * unit_s / max(seconds, unit_s))
+
+
+def _merged(series: RequestSeries, unit_ms: int) -> int:
+    """How many pieces make a step."""
+    whole = math.lcm(series.width_ms, unit_ms) // series.width_ms
+    return whole * math.ceil(len(series.counts) / _STEPS / whole)
 
 
 def shares(money: Sequence[MoneyFigures]) -> Markup:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from batchcredit.report.model import TEST, Report
+from batchcredit.report.model import Report
 
 #: How it went, as the page shows it beside the words.
 GOOD, ATTENTION, DANGER = "good", "attention", "danger"
@@ -51,8 +51,6 @@ def _points(report: Report) -> Iterator[str]:
         yield "Your own account does not show what was credited: see below."
     if report.standing.running:
         yield "Rows are being sent now; this is how it stood when the page was made."
-    if report.mode == TEST:
-        yield "This was a rehearsal: no money moved."
 
 
 _POINTS: Final = {

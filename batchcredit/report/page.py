@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any, Final, Protocol
+from itertools import islice
+from typing import Any, Final, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
@@ -32,8 +33,8 @@ from batchcredit.transfer import STATUSES
 #: So many charts of a kind; the others are named in words.
 _DRAWN: Final = 12
 
-#: So many kinds of things to do are listed above the rows.
-_STEPS: Final = 8
+#: So many things to do are listed above the rows.
+_TASKS: Final = 12
 
 #: A page that is shown while rows are sent asks for itself again so often.
 _REFRESH_MS: Final = 5_000
@@ -57,14 +58,20 @@ class Renderer(Protocol):
     def __call__(self, report: Report, *, live: bool = False) -> str: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """Something to do: for how many of the rows that are shown, and what to type for it."""
+class Task(NamedTuple):
+    """What a person does about so many of the rows that are shown."""
 
     status: str
     sentence: str
-    command: str
     rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What to type once these are done; "" where no command helps."""
+
+    command: str
+    tasks: tuple[Task, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,11 +186,11 @@ def _pace(report: Report, series: RequestSeries, zone: ZoneInfo) -> PaceFigure:
 
 def _steps(needs: Sequence[NeedsSomeone]) -> list[Step]:
     """What there is to do, the most urgent first."""
-    counted: dict[tuple[str, str, str], int] = {}
-    for need in needs:
-        key = (need.status, need.next_step, need.command)
-        counted[key] = counted.get(key, 0) + 1
-    return [Step(*key, rows) for key, rows in counted.items()][:_STEPS]
+    counted = Counter((need.command, need.status, need.next_step) for need in needs)
+    steps: dict[str, list[Task]] = {}
+    for (command, status, sentence), rows in islice(counted.items(), _TASKS):
+        steps.setdefault(command, []).append(Task(status, sentence, rows))
+    return [Step(command, tuple(tasks)) for command, tasks in steps.items()]
 
 
 def _need_rows(needs: Sequence[NeedsSomeone], listed: set[str]) -> Iterator[NeedRow]:

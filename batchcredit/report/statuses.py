@@ -31,5 +31,5 @@ SHOWN: Mapping[str, Shown] = MappingProxyType(
     }
 )
 
-#: The order in which somebody looks after them.
-URGENCY = ("in_doubt", "rejected", "invalid", "not_sent", "already_credited", "cancelled", "credited")
+#: The order in which somebody looks after them. A credited row that needs somebody may have been paid twice.
+URGENCY = ("credited", "in_doubt", "rejected", "invalid", "not_sent", "already_credited", "cancelled")

@@ -19,7 +19,7 @@ from ledger_parts import (
 )
 
 from batchcredit.errors import DefectError
-from batchcredit.ledger.base import PIECE_LEAST_MS, Began, Ledger, Pause, PauseRecord, Span, Took, Tried
+from batchcredit.ledger.base import PIECES_MS, Began, Ledger, Pause, PauseRecord, Span, Took, Tried
 from batchcredit.transfer import Event
 
 
@@ -113,8 +113,8 @@ def test_requests_are_counted_where_they_began(home: Home, clock: Clock, data: s
             span = 0 if at_ms < middle_ms else 1
             piece = (at_ms - spans[span].from_ms) // found.widths_ms[span]
             pieces[span, rows[number - 1].profile, piece] += 1
-        assert all(piece < most or found.widths_ms[span] == PIECE_LEAST_MS for span, _, piece in pieces)
-        assert all(PIECE_LEAST_MS <= width <= sum(gaps) * 3 + PIECE_LEAST_MS for width in found.widths_ms)
+        assert all(piece < most or found.widths_ms[span] == PIECES_MS[0] for span, _, piece in pieces)
+        assert all(PIECES_MS[0] <= width <= sum(gaps) * 3 + PIECES_MS[0] for width in found.widths_ms)
         assert found.began == [Began(*place, requests) for place, requests in sorted(pieces.items())]
         assert Counter(times for times in tries) == {tried.attempts: tried.rows for tried in found.tried}
         assert all(tried.dated == (tried.rows if tried.attempts else 0) for tried in found.tried)

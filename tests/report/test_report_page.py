@@ -196,7 +196,10 @@ def _said(row: int, status: str, cell: str) -> NeedsSomeone:
 def _hostile() -> str:
     cells = (*HOSTILE, "A" * 10_000, "\x00\x01\x7f\x9b", "{{ 7 * 191 }}{% for %}")
     needs = tuple(_said(row, "rejected", cell) for row, cell in enumerate(cells, 1))
-    return plain(needs=needs, needs_total=len(needs), batch=HOSTILE[0], where=HOSTILE[3])
+    lane = example(0).lanes[0]
+    money = tuple(replace(lane.money[0], provider=cell, currency=cell) for cell in cells)
+    hostile = replace(lane, provider=HOSTILE[2], login=HOSTILE[1], base_url=HOSTILE[5], money=money)
+    return plain(needs=needs, needs_total=len(needs), lanes=(hostile,), batch=HOSTILE[0], where=HOSTILE[3])
 
 
 def test_hostile_text_is_text(page: "Page", tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from batchcredit.ledger.audit import AuditEntry
 from batchcredit.ledger.base import (
-    PIECE_LEAST_MS,
+    PIECES_MS,
     Activity,
     BatchLane,
     BatchRecord,
@@ -338,9 +338,10 @@ class SqlReader(LedgerReader):
         return found, int(self._database.one("SELECT count(*) FROM pause WHERE batch = ?", batch)[0])
 
     def activity(self, batch: int, spans: Sequence[Span], pieces: int) -> Activity:
-        widths = [PIECE_LEAST_MS] * len(spans)
+        widths = [PIECES_MS[0]] * len(spans)
         for number, last_ms in self._in_spans(_LAST_IN, batch, spans, widths):
-            widths[number] = max(PIECE_LEAST_MS, last_ms // pieces + 1)
+            least_ms = last_ms // pieces + 1
+            widths[number] = next((width for width in PIECES_MS if width >= least_ms), least_ms)
         return Activity(
             widths,
             [Began(*row) for row in self._in_spans(_BEGAN_IN, batch, spans, widths)],
