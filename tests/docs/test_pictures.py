@@ -1,8 +1,9 @@
-"""The pictures of docs/pictures are those that the script draws."""
+"""The pictures of docs/pictures are those that the scripts draw, and load nothing."""
 
-import importlib.util
-from types import ModuleType
+import importlib
+import re
 
+import pytest
 from documents import ROOT
 
 from batchcredit.transfer import MOVES, Event, State
@@ -10,25 +11,22 @@ from batchcredit.transfer import MOVES, Event, State
 PICTURES = ROOT / "docs" / "pictures"
 
 
-def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("make_pictures", ROOT / "docs" / "make_pictures.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_the_picture_of_the_states_is_fresh() -> None:
-    """It shows each state, and each move but the rare ones; `make pictures` draws it again."""
-    drawn = script().states()
+def test_the_diagrams_are_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The states show each state, and each move but the rare ones; `make pictures` draws them again."""
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    diagrams = importlib.import_module("make_diagrams")
+    drawn = diagrams.states()
     assert drawn == (PICTURES / "states.svg").read_text()
     assert all(f">{state.value}</text>" in drawn for state in State)
-    shown = {event for _, event in MOVES} - script().RARE
+    shown = {event for _, event in MOVES} - diagrams.RARE
     assert {Event.CLAIM, Event.DOUBT, Event.DENY, Event.REOPEN} <= shown
     assert all(event.value in drawn for event in shown)
+    assert diagrams.flow() == (PICTURES / "flow.svg").read_text()
 
 
-def test_the_pictures_are_small() -> None:
-    """All of them together: they come with every checkout."""
+def test_the_pictures_are_small_and_load_nothing() -> None:
+    """All of them together, since they come with every checkout; and they are looked at without a network."""
     assert sum(path.stat().st_size for path in PICTURES.iterdir()) < 300_000
+    for picture in PICTURES.glob("*.svg"):
+        text = picture.read_text().replace('xmlns="http://www.w3.org/2000/svg"', "")
+        assert not re.search(r"https?://|@import|<script", text), picture.name

@@ -122,6 +122,8 @@ def test_a_page_can_be_followed(
                 not_run += 1
             else:
                 reader.does(step)
+        for name in re.findall(r"\b\w+-[0-9a-f]{8}\b(?=[.`])", page.read_text()):
+            assert list(cli.folder.glob(f"*{name}*")), f"no file of a batch {name}"
     sandbox.control.clear_script()
     sandbox.control.set(**SandboxSettings().model_dump(mode="json"))
     assert not_run == NOT_RUN.get(page.relative_to(ROOT).as_posix(), 0)
