@@ -99,16 +99,16 @@ def _merged(series: RequestSeries, unit_ms: int) -> int:
 
 def shares(money: Sequence[MoneyFigures]) -> Markup:
     """What became of the rows of each provider and currency, as shares of their rows."""
-    values = [
-        {"name": _label(figures), "status": status, "order": STATUSES.index(status), "rows": found.rows}
-        for figures in money
-        for status, found in figures.by_status.items()
+    found = [
+        {"line": line, "status": status, "order": STATUSES.index(status), "rows": sum_.rows}
+        for line, figures in enumerate(money)
+        for status, sum_ in figures.by_status.items()
     ]
-    names = [_label(figures) for figures in money]
-    base = altair.Chart(altair.InlineData(values=values))
-    y = altair.Y("name:N", sort=names, axis=None)
+    names = [{"line": line, "name": _label(figures)} for line, figures in enumerate(money)]
+    y = altair.Y("line:O", axis=None)
     colours = altair.Scale(domain=list(STATUSES), range=[f"var(--{status})" for status in STATUSES])
-    bars = base.mark_bar(size=_BAR, stroke="var(--paper)", strokeWidth=1).encode(
+    bars = _of("found").mark_bar(size=_BAR, stroke="var(--paper)", strokeWidth=1)
+    counted = bars.encode(
         x=altair.X(
             "rows:Q", stack="normalize", title=None, axis=altair.Axis(format="%", tickCount=5, grid=False)
         ),
@@ -116,18 +116,16 @@ def shares(money: Sequence[MoneyFigures]) -> Markup:
         order=altair.Order("order:Q"),
         color=altair.Color("status:N", scale=colours, legend=None),
     )
-    words = altair.Chart(altair.InlineData(values=[{"name": name} for name in names]))
-    above = words.mark_text(align="left", dx=1, dy=-_BAR, color=_INK, fontSize=12).encode(
-        x=altair.value(0), y=y, text="name:N"
-    )
-    return _both(altair.layer(bars, above), _BAND * len(names))
+    words = _of("names").mark_text(align="left", dx=1, dy=-_BAR, color=_INK, fontSize=12)
+    above = words.encode(x=altair.value(0), y=y, text="name:N")
+    return _drawn(altair.layer(counted, above), _BAND * len(names), found=found, names=names)
 
 
 def pace(found: Pace, pauses: Sequence[PauseFigures], zone: ZoneInfo) -> Markup:
     """Requests over time, with the limit, and the pauses that the provider asked for."""
     began, ended = _wall(found.began, zone), _wall(found.ended, zone)
-    values = [{"at": _wall(step.began, zone).isoformat(), "rate": step.rate} for step in found.steps]
-    values.append({"at": ended.isoformat(), "rate": found.steps[-1].rate})
+    steps = [{"at": _wall(step.began, zone).isoformat(), "rate": step.rate} for step in found.steps]
+    steps.append({"at": ended.isoformat(), "rate": found.steps[-1].rate})
     top = max(found.highest, found.limit or 0.0, 1e-9) * 1.15
     x = altair.X(
         "at:T",
@@ -143,11 +141,17 @@ def pace(found: Pace, pauses: Sequence[PauseFigures], zone: ZoneInfo) -> Markup:
         scale=altair.Scale(domain=[0, top], nice=False),
         axis=altair.Axis(tickCount=5),
     )
-    area = altair.Chart(altair.InlineData(values=values)).mark_area(
+    area = _of("steps").mark_area(
         interpolate="step-after", color=_FILL, fillOpacity=0.35, line={"color": _FILL, "strokeWidth": 1.2}
     )
-    limits = [] if found.limit is None else _limit(found.limit, began)
-    return _both(altair.layer(*_bands(pauses, began, ended, zone), area.encode(x=x, y=y), *limits), _HEIGHT)
+    limits = [] if found.limit is None else [{"rate": found.limit, "name": f"limit {found.limit:g}"}]
+    return _drawn(
+        altair.layer(_bands(), area.encode(x=x, y=y), *_limits()),
+        _HEIGHT,
+        steps=steps,
+        pauses=[_band(one, began, ended, zone) for one in pauses],
+        limits=limits,
+    )
 
 
 def latency(found: Latency) -> Markup:
@@ -161,7 +165,7 @@ def latency(found: Latency) -> Markup:
     scale = altair.Scale(type="log", base=2, domain=[low, high], nice=False)
     axis = altair.Axis(values=ticks, labelExpr=_MS_LABEL, grid=False, labelOverlap=True)
     counted = (
-        altair.Chart(altair.InlineData(values=bars))
+        _of("bars")
         .mark_rect(color=_FILL, fillOpacity=0.45, stroke=_FILL)
         .encode(
             x=altair.X("from:Q", scale=scale, axis=axis, title="how long a request took"),
@@ -175,39 +179,39 @@ def latency(found: Latency) -> Markup:
         {"from": min(max(ms, low), high), "name": name, "line": number}
         for number, (name, ms) in enumerate(named)
     ]
-    marks = altair.Chart(altair.InlineData(values=lines)).encode(x=altair.X("from:Q", scale=scale))
+    marks = _of("lines").encode(x=altair.X("from:Q", scale=scale))
     rules = marks.mark_rule(color=_INK, strokeDash=[3, 3])
     words = marks.mark_text(align="left", dx=4, color=_INK, fontSize=11).encode(
         text="name:N", y=altair.Y("line:Q", axis=None, scale=altair.Scale(domain=[12, -1]))
     )
-    return _both(altair.layer(altair.layer(counted, rules), words).resolve_scale(y="independent"), _HEIGHT)
+    chart = altair.layer(altair.layer(counted, rules), words).resolve_scale(y="independent")
+    return _drawn(chart, _HEIGHT, bars=bars, lines=lines)
 
 
 _MS_LABEL: Final = "datum.value < 1000 ? datum.value + ' ms' : round(datum.value / 1000) + ' s'"
 
 
-def _bands(
-    pauses: Sequence[PauseFigures], began: datetime, ended: datetime, zone: ZoneInfo
-) -> Iterator[altair.Chart]:
-    times = [
-        {
-            "at": max(_wall(one.began, zone), began).isoformat(),
-            "until": min(_wall(one.until, zone), ended).isoformat(),
-        }
-        for one in pauses
-    ]
-    if times:
-        bands = altair.Chart(altair.InlineData(values=times)).mark_rect(color=_PAUSE, opacity=0.25)
-        yield bands.encode(x=altair.X("at:T", scale=altair.Scale(type="utc")), x2="until:T")
+def _of(name: str) -> Any:
+    """A chart of the values that `_drawn` gets under this name."""
+    return altair.Chart(altair.NamedData(name=name))
 
 
-def _limit(limit: float, began: datetime) -> list[altair.Chart]:
-    line = altair.Chart(
-        altair.InlineData(values=[{"at": began.isoformat(), "rate": limit, "name": f"limit {limit:g}"}])
-    )
+def _bands() -> Any:
+    x = altair.X("at:T", scale=altair.Scale(type="utc"))
+    return _of("pauses").mark_rect(color=_PAUSE, opacity=0.25).encode(x=x, x2="until:T")
+
+
+def _band(pause: PauseFigures, began: datetime, ended: datetime, zone: ZoneInfo) -> dict[str, str]:
+    """As much of a pause as the chart has."""
+    at, until = max(_wall(pause.began, zone), began), min(_wall(pause.until, zone), ended)
+    return {"at": at.isoformat(), "until": until.isoformat()}
+
+
+def _limits() -> tuple[Any, Any]:
+    line = _of("limits")
     rule = line.mark_rule(color=_LIMIT, strokeDash=[6, 3], strokeWidth=1.5).encode(y="rate:Q")
     name = line.mark_text(color=_LIMIT, align="left", baseline="bottom", dx=4, dy=-2, fontSize=11)
-    return [rule, name.encode(x=altair.X("at:T", scale=altair.Scale(type="utc")), y="rate:Q", text="name:N")]
+    return rule, name.encode(x=altair.value(0), y="rate:Q", text="name:N")
 
 
 def _label(figures: MoneyFigures) -> str:
@@ -239,15 +243,15 @@ def _clock(length: timedelta) -> str:
     return "%H:%M" if length > timedelta(minutes=8) else "%H:%M:%S"
 
 
-def _both(chart: Any, height: int) -> Markup:
-    """The same chart at both widths."""
-    return Markup("").join(drawn(_styled(chart, width, height), name) for name, width in _WIDTHS.items())
+def _drawn(chart: Any, height: int, **values: Sequence[Mapping[str, object]]) -> Markup:
+    """The chart at both widths, of these values."""
+    common = _styled(chart).to_dict() | {"height": height, "datasets": values}
+    return Markup("").join(drawn(common | {"width": width}, name) for name, width in _WIDTHS.items())
 
 
-def _styled(chart: Any, width: int, height: int) -> dict[str, Any]:
+def _styled(chart: Any) -> Any:
     axis = {"labelColor": _INK, "titleColor": _INK, "labelFontSize": 11, "titleFontSize": 11}
     lines = {"gridColor": _FAINT, "domainColor": _FAINT, "tickColor": _FAINT, "titleFontWeight": "normal"}
-    sized = chart.properties(width=width, height=height, autosize={"type": "fit", "contains": "padding"})
+    sized = chart.properties(autosize={"type": "fit", "contains": "padding"})
     styled = sized.configure(background="transparent", padding=_PADDING).configure_axis(**axis, **lines)
-    specification: dict[str, Any] = styled.configure_view(stroke=None).to_dict()
-    return specification
+    return styled.configure_view(stroke=None)
