@@ -33,7 +33,7 @@ CONTENTS = {
         "distributed",
     ],
     "Why it is so": ["why-a-put-can-pay-twice", "ARCHITECTURE", "SECURITY"],
-    "Look it up": ["cli", "settings", "files", "reasons", "logs", "providers"],
+    "Look it up": ["cli", "python", "settings", "files", "reasons", "logs", "providers"],
 }
 
 

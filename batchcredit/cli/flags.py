@@ -207,18 +207,7 @@ def send_options(
     from batchcredit.runner.options import SendOptions
 
     guarding, sending = guarding or Guarding(), sending or Sending()
-    if guarding.allow_repeat and guarding.skip_repeats:
-        raise _usage("--allow-repeat and --skip-repeats: one of them at a time")
-    if sending.skip_preflight and sending.snapshot:
-        raise _usage("--skip-preflight and --snapshot: one of them at a time")
     _refuse_unspread(guarding, sending)
-    for name, number in (
-        ("canary", sending.canary),
-        ("senders", sending.senders),
-        ("limit", sending.limit),
-        ("concurrency", guarding.concurrency),
-    ):
-        _refuse_below_one(name, number)
     return SendOptions(
         command=command,
         out=guarding.out,
@@ -257,6 +246,8 @@ def _refuse_unspread(guarding: Guarding, sending: Sending) -> None:
         raise _usage("--ray and --sandbox: a rehearsal stays on this machine")
     if sending.limit is not None:
         raise _usage("--ray and --limit: senders do not know of each other how many they have sent")
+    if sending.senders is not None and sending.senders < 1:
+        raise _usage(f"--senders {sending.senders}: it has to be 1 or more")
     if (sending.senders or 0) > _SENDERS_MOST:
         raise _usage(f"--senders {sending.senders}: {_SENDERS_MOST} at the most")
 
@@ -347,11 +338,6 @@ def named_again(common: Common, *, sandbox: bool = False) -> tuple[str, ...]:
     if common.ledger:
         flags += ["--ledger", common.ledger]
     return (*flags, "--sandbox") if sandbox else tuple(flags)
-
-
-def _refuse_below_one(name: str, number: int | None) -> None:
-    if number is not None and number < 1:
-        raise _usage(f"--{name} {number}: it has to be 1 or more")
 
 
 def _pair(flag: str, text: str) -> tuple[str, str]:

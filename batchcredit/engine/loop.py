@@ -14,27 +14,35 @@ T = TypeVar("T")
 
 
 def in_loop(call: Callable[[], Awaitable[T]]) -> T:
-    """Run to the end in an event loop, the faster one where it is installed."""
+    """Run to the end in the event loop of a program that does nothing else."""
+    logging.getLogger("asyncio").disabled = True  # it quotes errors, and an error may quote a secret
+    return in_own_loop(call, _tell)
+
+
+def _tell(text: str) -> None:
+    sys.stderr.write(f"batchcredit: {text}\n")
+
+
+def in_own_loop(call: Callable[[], Awaitable[T]], tell: Callable[[str], None]) -> T:
+    """Run to the end in a new event loop of this thread, the faster one where it is installed; `tell` hears
+    of an error that no row and no command hears of."""
     try:
         import uvloop  # noqa: F401
     except ImportError:
         quick = False
     else:
         quick = True
-    logging.getLogger("asyncio").disabled = True  # it quotes errors, and an error may quote a secret
+
+    def told(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if isinstance(error, Exception) and not isinstance(error, OSError):  # a network's are told elsewhere
+            tell(str(defect(error)))
 
     async def watched() -> T:
-        asyncio.get_running_loop().set_exception_handler(_tell_defect)
+        asyncio.get_running_loop().set_exception_handler(told)
         return await call()
 
     return anyio.run(watched, backend_options={"use_uvloop": quick})
-
-
-def _tell_defect(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """An error that no row and no command hears of; what a network does wrong is told where it matters."""
-    error = context.get("exception")
-    if isinstance(error, Exception) and not isinstance(error, OSError):
-        sys.stderr.write(f"batchcredit: {defect(error)}\n")
 
 
 def now() -> float:

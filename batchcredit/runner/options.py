@@ -1,11 +1,14 @@
 """What a person asks for, apart from how it was typed."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from batchcredit import host
+from batchcredit.errors import RefusedError
 from batchcredit.ledger.registry import Note, silent
 from batchcredit.reader import ReadOptions
 from batchcredit.settings import Rate
@@ -40,7 +43,9 @@ class SendOptions:
     same settings and ledger in the next command; `note` hears of what becomes of the ledger's file. `plan`: a
     check writes it, a run keeps to it. Where `only_statuses` or `only_providers` name any, other rows stay as
     they are. `fleet`: others that send what follows the first rows. `is_passed`: what is written to `out`
-    goes on to somebody else, so it is no place where a batch has its results."""
+    goes on to somebody else, so it is no place where a batch has its results. `approval`: who agreed, where
+    `yes` says that nobody is asked. `on_stop`: while rows are sent, whatever is to end it calls what it is
+    given."""
 
     command: str
     out: Path | None = None
@@ -70,3 +75,20 @@ class SendOptions:
     note: Note = silent
     again: tuple[str, ...] = ()
     fleet: "Fleet | None" = None
+    approval: str = "--yes"
+    on_stop: Callable[[Callable[[], None]], AbstractContextManager[None]] = host.on_stop_signals
+
+    def __post_init__(self) -> None:
+        """Raises RefusedError where two of them contradict each other."""
+        if self.allow_repeat and self.skip_repeats:
+            raise _usage("--allow-repeat and --skip-repeats: one of them at a time")
+        if self.skip_preflight and self.snapshot:
+            raise _usage("--skip-preflight and --snapshot: one of them at a time")
+        for name in ("canary", "limit", "concurrency"):
+            number = getattr(self, name)
+            if number is not None and number < 1:
+                raise _usage(f"--{name} {number}: it has to be 1 or more")
+
+
+def _usage(problem: str) -> RefusedError:
+    return RefusedError(problem, reason="usage", cure="batchcredit --help")

@@ -103,8 +103,11 @@ class Settings:
         return round(datetime.combine(day, time(), self.timezone).timestamp() * 1000)
 
 
-def load(config: Path | None, ledger: str | None, environ: Mapping[str, str], cwd: Path) -> Settings:
-    """Read the settings: `config` and `ledger` are the command line's, or None.
+def load(
+    config: Path | Mapping[str, Any] | None, ledger: str | None, environ: Mapping[str, str], cwd: Path
+) -> Settings:
+    """Read the settings: `config` and `ledger` are the command line's, or None. A mapping stands in the place
+    of a file.
 
     Raises RefusedError with every fault of the file and the environment, by file or variable, and key.
     """

@@ -82,13 +82,18 @@ def is_set(tree: object, place: Place) -> bool:
     return True
 
 
-def gathered(config: Path | None, ledger: str | None, environ: Mapping[str, str], cwd: Path) -> Sources:
-    """Read all layers. Raises RefusedError where the file can't be read, or is no TOML."""
+def gathered(
+    config: Path | Mapping[str, Any] | None, ledger: str | None, environ: Mapping[str, str], cwd: Path
+) -> Sources:
+    """Read all layers; a mapping stands in a file's place. Raises RefusedError where the file can't be read,
+    or is no TOML."""
+    environment, variables = _environment(environ)
+    given = {} if ledger is None else {"ledger": ledger}
+    if isinstance(config, Mapping):
+        return Sources(given, environment, _guarded(config), variables, None, readable_by_others=False)
     named = config or (Path(environ[_CONFIG]) if environ.get(_CONFIG) else None)
     path = cwd / named.expanduser() if named else _found(cwd)
     toml, open_to_others = _read(path, was_named=bool(named)) if path else ({}, False)
-    environment, variables = _environment(environ)
-    given = {} if ledger is None else {"ledger": ledger}
     return Sources(given, environment, _guarded(toml), variables, path, open_to_others)
 
 

@@ -73,7 +73,7 @@ class Dispatch:
                     release_path(order.results, self.ledger)
                 raise
             stop = Stop(self.desk.attendant.warn, self.ledger.hurry)
-            with host.on_stop_signals(stop):  # from here on the end is written down, whatever comes
+            with self.desk.how.on_stop(stop):  # from here on the end is written down, whatever comes
                 batch = order.enrol({name: record.id for name, record in records.items()})
                 summary = await self._send(batch, opened, probes, order, stop)
                 return replace(summary, warnings=order.warnings)
@@ -103,7 +103,7 @@ class Dispatch:
 
     def _approval(self) -> str:
         """How a person agreed to this run."""
-        how = "--yes" if self.desk.how.yes else "asked and agreed"
+        how = self.desk.how.approval if self.desk.how.yes else "asked and agreed"
         return f"{how}; plan {self.desk.checked}" if self.desk.checked else how
 
     async def _send(
