@@ -52,7 +52,7 @@ class JsonConsole(Console):
             ],
         )
         self._observer = Observer()
-        self._last_s = time.monotonic() - EVERY_S + FIRST_S
+        self._last_s = dict.fromkeys(("step", "progress"), time.monotonic() - EVERY_S + FIRST_S)
         self._ledger = ""
 
     @property
@@ -119,22 +119,22 @@ class JsonConsole(Console):
             )
 
     def step(self, what: str, rows: int = 0, of: int = 0) -> None:
-        if self.level > QUIET and self._is_time():
+        if self.level > QUIET and self._is_time("step"):
             self._log.info("step", what=what, rows=rows, of=of or None)
 
     def progress(self, lanes: Sequence[Lane]) -> None:
         if self.level > QUIET:
             standings = self._observer.look(lanes, now())
-            if self._is_time():
+            if self._is_time("progress"):
                 for standing in standings:
                     self._log.info("progress", **_progress(standing))
 
-    def _is_time(self) -> bool:
-        """Whether progress is to be told again."""
+    def _is_time(self, event: str) -> bool:
+        """Whether this is to be told again."""
         now_s = time.monotonic()
-        if now_s - self._last_s < EVERY_S:
+        if now_s - self._last_s[event] < EVERY_S:
             return False
-        self._last_s = now_s
+        self._last_s[event] = now_s
         return True
 
     def progress_ends(self) -> None:

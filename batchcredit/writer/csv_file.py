@@ -22,10 +22,16 @@ def write_csv_gz(frames: Iterable[pl.DataFrame], file: BinaryIO) -> None:
 
 
 def csv_pieces(frames: Iterable[pl.DataFrame]) -> Iterator[memoryview]:
-    """The bytes of the file, frame by frame; those of the first begin with the header."""
+    """The bytes of the file, frame by frame; those of the first begin with the header.
+
+    Its names are quoted: a program that looks at the beginning of a file alone (DuckDB) would else take
+    quotes for text, and stumble over the first one far below.
+    """
     header = True
     for frame in frames:
-        text = io.BytesIO()
-        csv_text(frame).write_csv(text, include_header=header)
+        text, shown = io.BytesIO(), csv_text(frame)
+        if header:
+            shown.clear().write_csv(text, quote_style="always")
+        shown.write_csv(text, include_header=False)
         header = False
         yield text.getbuffer()
