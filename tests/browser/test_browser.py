@@ -54,3 +54,20 @@ def test_a_missing_browser_is_loud_and_a_failure_where_it_is_required() -> None:
     nowhere["REQUIRE_BROWSER"] = "1"
     assert _asked(script, **nowhere).returncode == 1
     assert _asked(tests, **nowhere).returncode == 1
+
+
+def test_debians_is_installed_where_that_is_allowed(tmp_path: Path) -> None:
+    """Where there is no browser, but apt and the right to use it, there is one afterwards."""
+    (tmp_path / "env").symlink_to("/usr/bin/env")
+    for name, does in {
+        "apt-get": f'case "$*" in *install*) cp "$0" {tmp_path}/chromium;; esac',
+        "sudo": 'shift; exec "$@"',
+    }.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\nPATH=/usr/bin:/bin\n{does}\n")
+        (tmp_path / name).chmod(0o755)
+    alone = {"PATH": str(tmp_path), "REQUIRE_BROWSER": "1"}
+    assert _asked(["tests/browser/chromium.py"], **alone).returncode == 0
+    assert (tmp_path / "chromium").exists()
+    (tmp_path / "chromium").unlink()
+    (tmp_path / "apt-get").unlink()
+    assert _asked(["tests/browser/chromium.py"], **alone).returncode == 1
