@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from batchcredit.console import bars
-from batchcredit.console.base import EVERYTHING, NORMAL, QUIET, Console, agreed, agreed_to_total, spoken
+from batchcredit.console.base import EVERYTHING, NORMAL, QUIET, Console, agreed, agreed_to_total
 from batchcredit.console.board import Board
+from batchcredit.console.ending import said_of
 from batchcredit.console.progress import Observer
 from batchcredit.engine.judgement import Judged
 from batchcredit.engine.lane import Lane
@@ -185,38 +186,16 @@ class TerminalConsole(Console):
         self._observer = Observer()
 
     def show_summary(self, summary: Summary) -> None:
-        table = Table(
-            "status", title=f"batch {summary.batch}", title_justify="left", box=None, header_style="dim"
-        )
-        table.add_column("rows", justify="right")
-        currencies = sorted(summary.amounts)
-        for currency in currencies:
-            table.add_column(currency, justify="right")
-        for status in STATUSES:
-            if summary.counts.get(status):
-                amounts = (_known(summary.amounts[currency].get(status)) for currency in currencies)
-                table.add_row(Text(status, _COLOURS[status]), str(summary.counts[status]), *amounts)
-        table.add_section()
-        sums = (in_money(sum(summary.amounts[currency].values(), Decimal(0))) for currency in currencies)
-        table.add_row("all", str(summary.rows), *sums)
-        self._print(table)
-        self._show_next(summary)
-
-    def _show_next(self, summary: Summary) -> None:
-        if summary.reasons:
-            self._say("reasons: " + _counted(summary.reasons))
-        if summary.speed.rows:
-            speed = summary.speed
-            self._say(f"{speed.rows} rows in {speed.seconds:.1f} s ({speed.rows / speed.seconds:.0f}/s)")
-        if summary.results:
-            self._say(f"results: {summary.results}")
-        for sentence in _advice(summary):
-            self._say(sentence)
-        if summary.to_fix and summary.mend:
-            self._say(f"to fix:  {summary.to_fix}")
-            self._say(f"correct the rows there, then: {spoken(summary.mend)}")
-        if summary.next:
-            self._print(Text.assemble("next: ", (visible(spoken(summary.next)), "bold")), soft_wrap=True)
+        if self.level > QUIET:
+            table = _sums(summary)
+            boundless = self._out.options.update(max_width=sys.maxsize)
+            if self._out.measure(table, options=boundless).maximum > self._out.width:
+                table = _sums(summary, in_one_column=True)
+            self._print(Text.assemble("batch ", (visible(summary.batch), "bold")), soft_wrap=True)
+            self._print(table)
+        for text, whole, urgent in said_of(summary):
+            if urgent or self.level > QUIET:
+                self._print(Text.assemble(text, (visible(whole), "bold")), soft_wrap=bool(whole))
 
     def show_error(self, error: BatchcreditError) -> None:
         self._print(Text.assemble(("batchcredit: ", "bold red"), visible(str(error))), soft_wrap=True)
@@ -241,24 +220,27 @@ def _bad_row(example: Example) -> str:
     return f"{at(example.row, example.line)}: {said}. {example.cure}"
 
 
-def _advice(summary: Summary) -> list[str]:
-    counts = {**summary.counts, "not_sent": summary.counts.get("not_sent", 0) - summary.held_up}
-    counts["held_up"] = summary.held_up
-    said = {
-        "in_doubt": "in doubt: may have been credited. They are not sent again before you know; do not pay "
-        "them in another way",
-        "not_sent": "not sent: safe to send again",
-        "held_up": "not sent because of another batch, until that one is resolved, sent or cancelled; "
-        f"which one: batchcredit show {summary.batch}",
-        "rejected": "refused by the provider: correct them",
-        "invalid": "invalid: correct them in the file",
-    }
-    incidents = (
-        [f"{summary.overpaid} may have been paid twice: look them up, and take back what is too much"]
-        if summary.overpaid
-        else []
-    )
-    return incidents + [f"{counts[status]} {text}" for status, text in said.items() if counts.get(status)]
+def _sums(summary: Summary, *, in_one_column: bool = False) -> Table:
+    """Rows and amounts by status, a column for each currency; or one for all, where there are many."""
+    currencies = sorted(summary.amounts)
+    table = Table("status", box=None, header_style="dim", pad_edge=False)
+    for title in ("rows", *(["amount"] if in_one_column else currencies)):
+        table.add_column(title, justify="right", no_wrap=True)
+
+    def add(status: Text, rows: int, amounts: Sequence[Decimal | None]) -> None:
+        cells = [_known(amount) for amount in amounts]
+        if in_one_column:
+            named = zip(cells, currencies, strict=True)
+            cells = ["\n".join(f"{cell} {currency}" for cell, currency in named if cell)]
+        table.add_row(status, f"{rows:,}", *cells)
+
+    for status in STATUSES:
+        if number := summary.counts.get(status):
+            amounts = [summary.amounts[currency].get(status) for currency in currencies]
+            add(Text(status, _COLOURS[status]), number, amounts)
+    sums = [sum(summary.amounts[currency].values(), Decimal(0)) for currency in currencies]
+    add(Text("all"), summary.rows, sums)
+    return table
 
 
 def _marks() -> tuple[str, str]:
@@ -272,12 +254,6 @@ def _ledger(plan: Plan) -> str:
     if not ledger.batches:
         return "new"
     return f"id {ledger.id}, {ledger.batches} batches, newest {ledger.newest}"
-
-
-def _counted(reasons: Mapping[str, int]) -> str:
-    return ", ".join(
-        f"{number} {reason}" for reason, number in sorted(reasons.items(), key=lambda pair: -pair[1])
-    )
 
 
 def _known(amount: Decimal | None) -> str:

@@ -136,7 +136,8 @@ def test_the_last_lines_say_what_to_do(shop: CommandLine) -> None:
     assert done.code == 1
     assert "unknown_account" in done.stderr
     settings = shop.folder / "batchcredit.toml"
-    assert done.stderr.splitlines()[-1] == f"next: batchcredit show march --config {settings}"
+    to_fix = shop.folder / "march.to-fix.csv"
+    assert done.stderr.splitlines()[-1] == f"next: batchcredit resume {to_fix} --config {settings}"
     assert "unknown_account" in shop("show", "march").stdout
 
 
