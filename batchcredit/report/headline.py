@@ -26,13 +26,11 @@ def headline(report: Report) -> Headline:
 
 def _sentence(report: Report) -> str:
     credited, rows = report.counts.get("credited", 0), report.rows
-    ending = "so far" if report.standing.running else ""
     if credited == rows:
         return f"All {rows:,} rows were credited." if rows > 1 else "The one row was credited."
-    said = (
-        f"{credited:,} of {rows:,} rows were credited" if credited else f"None of {_rows(rows)} was credited"
-    )
-    return f"{said} {ending}".rstrip() + "."
+    number, verb = f"{credited:,}" if credited else "None", "were" if credited > 1 else "was"
+    ending = " so far" if report.standing.running else ""
+    return f"{number} of {_rows(rows)} {verb} credited{ending}."
 
 
 def _points(report: Report) -> Iterator[str]:
@@ -40,7 +38,8 @@ def _points(report: Report) -> Iterator[str]:
         yield "This does not add up: rows or money are missing, or too many. Send nothing more."
     if report.overpaid:
         yield f"{_rows(report.overpaid)} may have been credited twice: look them up at the provider."
-    for status, words in _POINTS.items():
+    words_of = _POINTS | _WHILE_SENDING if report.standing.running else _POINTS
+    for status, words in words_of.items():
         if number := report.counts.get(status, 0):
             yield words.format(
                 _rows(number), "is" if number == 1 else "are", "was" if number == 1 else "were"
@@ -54,12 +53,18 @@ def _points(report: Report) -> Iterator[str]:
 
 
 _POINTS: Final = {
-    "in_doubt": "{0} {1} in doubt: do not send or pay them in any other way until they are resolved.",
+    "in_doubt": "{0} {1} in doubt: the client may have the credit. Do not send or pay it again yet.",
     "rejected": "{0} {2} refused by the provider and not credited.",
     "invalid": "{0} {1} invalid and {2} not sent.",
     "not_sent": "{0} {2} not sent.",
     "already_credited": "{0} had been credited before, not by this batch.",
     "cancelled": "{0} {2} cancelled by a person.",
+}
+
+#: The same, while it goes on.
+_WHILE_SENDING: Final = {
+    "in_doubt": "{0} {1} in doubt or being sent right now. Do not send or pay it in another way.",
+    "not_sent": "{0} {1} still to be sent.",
 }
 
 
@@ -68,7 +73,8 @@ def _rows(number: int) -> str:
 
 
 def _tone(report: Report) -> str:
-    if not report.is_conserved or report.overpaid or report.counts.get("in_doubt"):
+    doubt = report.counts.get("in_doubt") and not report.standing.running
+    if not report.is_conserved or report.overpaid or doubt:
         return DANGER
     calm = report.rows == report.counts.get("credited", 0) + report.counts.get("already_credited", 0)
     return GOOD if calm and all(control.agrees for control in report.controls) else ATTENTION

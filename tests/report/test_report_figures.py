@@ -15,7 +15,7 @@ from report_parts import example
 from batchcredit.ledger.base import PIECES_MS
 from batchcredit.report import charts, figures
 from batchcredit.report.drawing import drawn
-from batchcredit.report.headline import DANGER, GOOD, headline
+from batchcredit.report.headline import ATTENTION, DANGER, GOOD, headline
 from batchcredit.report.model import Balance, RequestSeries, Standing
 
 AMOUNTS = st.decimals(min_value=-(10**15), max_value=10**15, places=6)
@@ -119,4 +119,12 @@ def test_how_it_went_has_the_right_colour() -> None:
     assert headline(calm).points == ()
     assert headline(replace(calm, overpaid=1)).tone == DANGER
     assert headline(replace(calm, conservation=(Balance("rows", Decimal(2), {}),))).tone == DANGER
-    assert headline(replace(calm, counts={"credited": 9_999, "in_doubt": 1})).tone == DANGER
+    doubt = replace(calm, counts={"credited": 9_998, "in_doubt": 1, "not_sent": 1})
+    assert headline(doubt).tone == DANGER
+    going_on = headline(replace(doubt, standing=Standing(3, "", running=True)))
+    assert going_on.tone == ATTENTION  # a row in flight is no cause for alarm
+    assert going_on.sentence == "9,998 of 10,000 rows were credited so far."
+    assert going_on.points[:2] == (
+        "1 row is in doubt or being sent right now. Do not send or pay it in another way.",
+        "1 row is still to be sent.",
+    )

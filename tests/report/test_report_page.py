@@ -41,7 +41,10 @@ def test_a_finance_person_reads_what_happened(page: "Page", tmp_path: Path) -> N
     """The headline in words, money exactly by provider and currency, and that it adds up."""
     opened(page, drawn(), tmp_path)
     assert page.inner_text(".sentence") == "9,980 of 10,000 rows were credited."
-    assert "2 rows are in doubt: do not send or pay them in any other way" in page.inner_text(".points")
+    assert (
+        "2 rows are in doubt: the client may have the credit. Do not send or pay it again"
+        in page.inner_text(".points")
+    )
     assert [" | ".join(row) for row in table(page, "Amounts and rows")[1:]] == [
         "clicksend-au | AUD | 1,234,600.3901 9,704 rows | 1,234,567.8901 9,700 rows"
         f" | 20.0000 2 rows | 12.5000 2 rows | {DASH} | {DASH}",
