@@ -63,7 +63,7 @@ fuzz: $(READY)
 	$(BIN)/python tests/fuzz/long_fuzz.py $(SECONDS)
 
 docs: $(READY)
-	$(BIN)/python -m sphinx -b html -W --keep-going -q docs site
+	$(BIN)/python -m sphinx -b html -W --keep-going -q -d build/doctrees docs site
 	@echo "site/index.html"
 
 pictures: $(READY)
@@ -110,4 +110,4 @@ $(BENCH_READY): $(READY)
 	@touch $(BENCH_READY)
 
 clean:
-	rm -rf dist site .venv .venv-audit .venv-beam .newman .demo .bench .fuzz
+	rm -rf build dist site .venv .venv-audit .venv-beam .newman .demo .bench .fuzz
