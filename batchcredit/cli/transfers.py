@@ -53,6 +53,7 @@ def run(
     shows the plan and asks; with --yes it needs limits, --expect-total or --plan. At the end there is a
     results file with one row for each row of the input. Stopped or killed, the same command goes on.
     """
+    from batchcredit.console.telemetry import observed
     from batchcredit.engine.loop import in_loop
     from batchcredit.runner import batch
 
@@ -61,6 +62,7 @@ def run(
     refuse_questions(input, yes=sending.yes)
     how = replace(send_options(f"run {input}", common, guarding, sending), plan=plan)
     with (
+        observed(console, "run") as console,
         incoming(input, reading.format) as (path, content),
         way_out(guarding.out, form_of(path), common) as way,
         _spread(_through(way, how), sending, settings) as how,
@@ -68,7 +70,7 @@ def run(
         given = replace(input_options(path, reading, content), typed=str(input))
         summary = in_loop(lambda: batch.run(given, how, settings, console))
         give(summary, way, common, console)
-    return end(summary, common, console)
+        return end(summary, common, console)
 
 
 def check(
@@ -132,6 +134,7 @@ def resume(
     Without a name it is the newest unfinished batch. A results or to-fix file picks the rows, and may correct
     them. Rows in doubt wait until they are resolved: see batchcredit reconcile.
     """
+    from batchcredit.console.telemetry import observed
     from batchcredit.engine.loop import in_loop
     from batchcredit.runner import batch as batches
     from batchcredit.runner.returned import returning
@@ -145,14 +148,16 @@ def resume(
     if file is None:
         _refuse_reading(reading, adopt=adopt)
         with (
+            observed(console, "resume") as console,
             way_out(guarding.out, form_to(guarding.out, reading.format), common) as way,
             _spread(_through(way, how), sending, settings) as how,
         ):
             summary = in_loop(lambda: batches.resume(batch, how, settings, console))
             give(summary, way, common, console)
-        return end(summary, common, console)
+            return end(summary, common, console)
     refuse_questions(file, yes=sending.yes)
     with (
+        observed(console, "resume") as console,
         incoming(file, reading.format) as (path, content),
         way_out(guarding.out, form_of(path), common) as way,
         _spread(_through(way, how), sending, settings) as how,
@@ -160,7 +165,7 @@ def resume(
         given = returned_options(path, reading, content, adopt=adopt)
         summary = in_loop(lambda: returning.resume_file(given, how, settings, console))
         give(summary, way, common, console)
-    return end(summary, common, console)
+        return end(summary, common, console)
 
 
 def _through(way: Way, how: "SendOptions") -> "SendOptions":

@@ -104,6 +104,11 @@ class Lane:
         return LaneState.CAREFUL if self._careful else LaneState.SENDING
 
     @property
+    def in_flight(self) -> int:
+        """Rows that have been let in, and have not come out."""
+        return self._in_flight
+
+    @property
     def probing(self) -> bool:
         """Whether the lane is unreachable: its attempts then count against no row."""
         return self._outage_since is not None
