@@ -49,7 +49,9 @@ guide.offer(app, guide.TRY, sandbox, bench)
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command; its exit code, as the contract says."""
+    """Run one command; its exit code, as the contract says. `help COMMAND` is `COMMAND --help`."""
+    if list(arguments[:1]) == ["help"]:
+        arguments = [*arguments[1:], "--help"]
     with host.interrupted_by_stop_signals():
         ending.begin()
         code = _ended(arguments)

@@ -260,7 +260,7 @@ def _noted(common: Common, text: str) -> None:
 
 def map_flag(texts: Iterable[str]) -> dict[str, str]:
     """What --map says: our column -> theirs."""
-    return dict(_pair("--map", text) for text in texts)
+    return dict(_pair("--map", text, "account=THEIR_NAME") for text in texts)
 
 
 def rate_flag(text: str | None) -> "Rate | None":
@@ -340,15 +340,15 @@ def named_again(common: Common, *, sandbox: bool = False) -> tuple[str, ...]:
     return (*flags, "--sandbox") if sandbox else tuple(flags)
 
 
-def _pair(flag: str, text: str) -> tuple[str, str]:
+def _pair(flag: str, text: str, written: str) -> tuple[str, str]:
     left, sign, right = text.partition("=")
     if not (left and sign and right):
-        raise _usage(f"{flag} {text}: it is written {flag} LEFT=RIGHT")
+        raise _usage(f"{flag} {text}: it is written {flag} {written}")
     return left, right
 
 
 def _total(text: str) -> tuple[str, Decimal]:
-    currency, amount = _pair("--expect-total", text)
+    currency, amount = _pair("--expect-total", text, "USD=12850.50")
     if not amount.replace(".", "", 1).isdecimal() or not amount.isascii():
         raise _usage(f"--expect-total {text}: it is written --expect-total USD=12850.50")
     return currency, Decimal(amount)

@@ -121,7 +121,8 @@ def read(url: str, note: Note = silent) -> LedgerReader:
         raise RefusedError(
             f"there is no ledger at {path} yet",
             reason="no_ledger",
-            cure="Run a batch first, or name the ledger with --ledger sqlite:///path/ledger.db",
+            cure="run a batch first, or name the ledger with --ledger sqlite:///path/ledger.db; rehearsals "
+            "have their own, which --sandbox shows",
         )
     try:
         return SqliteReader.open(path)

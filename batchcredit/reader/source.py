@@ -3,6 +3,8 @@
 import os
 import stat
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from itertools import islice
 from pathlib import Path
 
 import polars as pl
@@ -18,6 +20,9 @@ from batchcredit.reader.table import Table, refused
 from batchcredit.reader.validate import Chunk, Validator
 from batchcredit.reader.xlsx_table import XlsxTable
 from batchcredit.transfer import BATCH_NAME, HIDDEN, looks_like_results
+
+#: So many names of a folder are compared with one that is not there.
+_NAMES_MOST = 10_000
 
 _SHEETS = (".xls", ".xlsb", ".ods", ".numbers")
 _WORKBOOKS = (".xlsx", ".xlsm")
@@ -51,16 +56,16 @@ class Source:
 def check_readable(path: Path, content: Path | None = None) -> None:
     """Refuses what is no file of a format that can be read here. `content` is read in the place of `path`."""
     _check_name(path)
-    _check_format(path)
     content = content or path
+    if content.is_dir():
+        raise refused(path.absolute(), "this is a folder", "no_file", "name one file")
+    _check_format(path)
     try:
         mode = content.stat().st_mode
     except FileNotFoundError as error:
-        raise refused(path, "there is no such file", "no_file", f"looked in {path.parent}") from error
+        raise refused(path, "there is no such file", "no_file", _looked_in(path)) from error
     except OSError as error:
         raise _unreadable(path, error) from error
-    if stat.S_ISDIR(mode):
-        raise refused(path, "this is a folder", "no_file", "name one file")
     if not stat.S_ISREG(mode):
         raise refused(path, "this is no regular file", "no_file", "save what it gives to a file first")
     if not os.access(content, os.R_OK):
@@ -76,6 +81,14 @@ def _check_name(path: Path) -> None:
             reason="file_name",
             cure="rename the file or its folder",
         )
+
+
+def _looked_in(path: Path) -> str:
+    """The folder, and the file of it that was likely meant."""
+    folder = path.absolute().parent
+    names = [each.name for each in islice(folder.iterdir(), _NAMES_MOST)] if folder.is_dir() else []
+    likely = get_close_matches(path.name, names, n=1)
+    return f"looked in {folder}" + (f"; did you mean {likely[0]}?" if likely else "")
 
 
 def _unreadable(path: Path, error: OSError) -> Exception:

@@ -89,8 +89,13 @@ class Settings:
         raise RefusedError(
             f"no provider profile is named {name!r}; configured are: {configured}",
             reason="unknown_provider",
-            cure=f"did you mean {likely}?" if likely else f"add [providers.{name}] to the settings",
+            cure=f"did you mean {likely}?" if likely else self._where_to_add(name),
         )
+
+    def _where_to_add(self, name: str) -> str:
+        if self.source or self.profiles:
+            return f"add [providers.{name}] to the settings"
+        return "batchcredit init asks for what it needs and writes it"
 
     def provider(self, name: str) -> Provider:
         """The adapter of a profile, with its login and secret. Raises RefusedError where these do not do."""
@@ -165,6 +170,11 @@ def _profile(name: str, table: Mapping[str, Any], faults: Faults, cwd: Path) -> 
     if not _NAME.fullmatch(name):
         faults.add(place, "no name for a profile: write small letters and digits, words joined by one _")
     own = {key: value for key, value in table.items() if key not in _COMMON}
+    if "kind" not in table and not faults.sources.stands_in_file(place):
+        faults.add(
+            place, f"no settings file has [providers.{name}]: batchcredit init writes one, or unset it"
+        )
+        return None
     keys = _keys(place, {key: value for key, value in table.items() if key in _COMMON}, faults)
     adapter = _adapter(place, table, faults)
     if adapter is None:

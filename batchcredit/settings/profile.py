@@ -14,6 +14,7 @@ from batchcredit.ledger.base import LaneIdentity
 from batchcredit.providers import registry
 from batchcredit.providers.base import Provider
 from batchcredit.settings.faults import sentence
+from batchcredit.settings.sources import PREFIX
 from batchcredit.settings.values import is_loopback
 from batchcredit.settings.values import rate as read_rate
 
@@ -74,13 +75,20 @@ class Profile:
             ]
         except RefusedError as error:
             raise RefusedError(
-                f"{'.'.join(self._place)}: {error}", reason=error.reason, cure=error.cure
+                f"{'.'.join(self._place)}: {error}", reason=error.reason, cure=self._by_name(error.cure)
             ) from None
         raise RefusedError("; ".join(problems), reason="settings", cure=self._cure)
 
     @property
     def _place(self) -> tuple[str, str]:
         return ("providers", self.name)
+
+    def _by_name(self, cure: str) -> str:
+        """The adapter's words, with the names that its secrets have in the environment."""
+        for key in sorted(secret_keys(self.adapter.settings), key=len, reverse=True):
+            variable = f"{PREFIX}PROVIDERS__{self.name}__{key}".upper()
+            cure = cure.replace(f"set {key} in the environment", f"export {variable}")
+        return cure
 
     @property
     def _cure(self) -> str:

@@ -1,5 +1,6 @@
 """Where settings come from: the command line, the environment, one TOML file. And who set which key."""
 
+import errno
 import os
 import re
 import stat
@@ -109,7 +110,13 @@ def _read(path: Path, *, was_named: bool) -> tuple[dict[str, Any], bool]:
             status = os.fstat(file.fileno())
             content = file.read(_FILE_BYTES + 1) if stat.S_ISREG(status.st_mode) else None
     except OSError as error:
-        raise _refused(f"{path}: the settings can not be read: {error.strerror}", "mend --config") from None
+        cure = (
+            "name the file that you have, or batchcredit init writes one"
+            if error.errno == errno.ENOENT
+            else ""
+        )
+        problem = f"{path}: the settings can not be read: {error.strerror}"
+        raise _refused(problem, cure or "mend its permissions, or name another with --config") from None
     if content is None or len(content) > _FILE_BYTES:
         raise _refused(f"{path}: it is no regular file of at most 1 MiB", "name a settings file")
     _refuse_strangers(path, status, was_named=was_named)

@@ -362,7 +362,7 @@ def test_a_profile_renames_columns(shop: CommandLine, sandbox: Sandbox) -> None:
         (["--provider", "nobody"], "--provider nobody: no profile of that name is configured"),
         (["--provider", "fastmessage"], "provider_conflict (1 row)"),
         (["--map", "account=Kunde"], "--map account=Kunde: the file has no column 'Kunde'"),
-        (["--map", "account"], "--map account: it is written --map LEFT=RIGHT"),
+        (["--map", "account"], "--map account: it is written --map account=THEIR_NAME"),
         (["--thousands", "."], "--thousands '.': this can not stand between thousands"),
         (["--currency", "AUD"], "currency_conflict (1 row)"),
     ],

@@ -374,3 +374,14 @@ def test_importing_the_package_is_cheap() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
     )
     assert ended.stdout.strip() == "['batchcredit']"
+
+
+async def test_cancelled_while_the_file_is_read_nothing_is_kept(shop: Shop) -> None:
+    """There is no batch then, even where nothing but the file stood before the first request."""
+    path = shop.file(batch_rows(20_000, 1000))
+    task = asyncio.create_task(batchcredit.run(path, settings=shop.settings, skip_preflight=True))
+    await asyncio.sleep(0.1)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (shop.book(), shop.batches()) == ([], [])

@@ -278,7 +278,7 @@ def _refuse_unmade(connection: apsw.Connection, path: Path) -> None:
         raise RefusedError(
             f"there is no ledger at {path} yet",
             reason="no_ledger",
-            cure="Run a batch first, or name the ledger with --ledger sqlite:///path/ledger.db",
+            cure="run a batch first, or name the ledger with --ledger sqlite:///path/ledger.db",
         )
 
 

@@ -47,8 +47,7 @@ def profiles(settings: Settings, how: SendOptions) -> dict[str, Profile]:
         raise RefusedError(
             "no provider profile is configured",
             reason="settings",
-            cure="write a batchcredit.toml with [providers.NAME] (samples/batchcredit.toml is one), or "
-            "rehearse with --sandbox",
+            cure="batchcredit init asks for what it needs and writes it; or rehearse with --sandbox",
         )
     for name in how.accept_profiles - known.keys():
         raise RefusedError(
