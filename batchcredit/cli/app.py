@@ -20,6 +20,7 @@ from batchcredit.cli.init import init
 from batchcredit.cli.providers import providers, sandbox
 from batchcredit.cli.prune import prune
 from batchcredit.cli.reconcile import reconcile
+from batchcredit.cli.report import report
 from batchcredit.cli.senders import evict, senders
 from batchcredit.cli.session import console_of, ending, error_as_json, put, without_batch
 from batchcredit.errors import BatchcreditError, RefusedError, defect
@@ -36,6 +37,7 @@ guide.offer(
     guide.AFTER,
     ledgers.show,
     ledgers.results,
+    report,
     reconcile,
     ledgers.resolve,
     ledgers.cancel,

@@ -65,6 +65,9 @@ _EXAMPLES = {
   batchcredit results march --out march.xlsx""",
     "show": """  batchcredit show
   batchcredit show march""",
+    "report": """  batchcredit report march
+  batchcredit report march-1a2b3c4d.results.csv
+  batchcredit report march --out /shared/march.html""",
     "resolve": """  batchcredit resolve march --row 17 --as credited \\
       --note "seen on the dashboard"
   batchcredit resolve march --from march.in-doubt.csv""",

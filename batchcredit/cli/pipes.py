@@ -1,4 +1,4 @@
-"""A batch through a pipe: `-` as the input, and as the place of what is written."""
+"""Whether a batch or a file is named, and files through a pipe: `-` as the input, or for what is written."""
 
 import os
 import select
@@ -7,11 +7,11 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from batchcredit.cli.flags import Common, Form
+from batchcredit.cli.flags import Common, Form, Reading
 from batchcredit.cli.session import put
 from batchcredit.errors import RefusedError, StorageError
 
@@ -170,6 +170,23 @@ def form_to(out: Path | None, form: Form | None) -> Form | None:
     if form is not None and out != PIPE:
         raise _usage("--format is for --out -: a file's ending says its format", "leave out --format")
     return form
+
+
+def file_of(name: str) -> Path | None:
+    """The file that is meant, where it is not the name of a batch."""
+    path = Path(name)
+    known = path == PIPE or name.lower().endswith((".csv", ".csv.gz", ".parquet", ".xlsx"))
+    return path if name and (known or path.is_file()) else None
+
+
+def refuse_reading(command: str, reading: Reading, *, adopt: bool = False) -> None:
+    """Refuse flags that say how a file is understood, where a batch is named."""
+    if adopt or replace(reading, format=None) != Reading():
+        raise RefusedError(
+            "these flags say how a file is understood, and none is given",
+            reason="usage",
+            cure=f"batchcredit {command} --help",
+        )
 
 
 def refuse_questions(path: Path, *, yes: bool) -> None:

@@ -23,7 +23,18 @@ from batchcredit.cli.flags import (
 )
 from batchcredit.cli.naming import BatchOrInput, Input
 from batchcredit.cli.on_finish import words_of
-from batchcredit.cli.pipes import PIPE, Way, form_of, form_to, give, incoming, refuse_questions, way_out
+from batchcredit.cli.pipes import (
+    PIPE,
+    Way,
+    file_of,
+    form_of,
+    form_to,
+    give,
+    incoming,
+    refuse_questions,
+    refuse_reading,
+    way_out,
+)
 from batchcredit.cli.session import console_of, end, ending, settings_of
 from batchcredit.errors import RefusedError
 
@@ -144,9 +155,9 @@ def resume(
     statuses, providers = only_flags(only)
     how = send_options(f"resume {batch}", common, guarding, sending, rejected=include == "rejected")
     how = replace(how, only_statuses=statuses, only_providers=providers)
-    file = _file_of(batch)
+    file = file_of(batch)
     if file is None:
-        _refuse_reading(reading, adopt=adopt)
+        refuse_reading("resume", reading, adopt=adopt)
         with (
             observed(console, "resume") as console,
             way_out(guarding.out, form_to(guarding.out, reading.format), common) as way,
@@ -197,19 +208,3 @@ def _spread(how: "SendOptions", sending: Sending, settings: "Settings") -> Itera
         ) from error
     with joined(sending.ray, sending.senders) as fleet:
         yield replace(how, fleet=fleet)
-
-
-def _file_of(name: str) -> Path | None:
-    """The file that is meant, where it is not the name of a batch."""
-    path = Path(name)
-    known = path == PIPE or name.lower().endswith((".csv", ".csv.gz", ".parquet", ".xlsx"))
-    return path if name and (known or path.is_file()) else None
-
-
-def _refuse_reading(reading: Reading, *, adopt: bool) -> None:
-    if adopt or replace(reading, format=None) != _READING:
-        raise RefusedError(
-            "these flags say how a file is understood, and none is given",
-            reason="usage",
-            cure="batchcredit resume --help",
-        )

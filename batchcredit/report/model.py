@@ -168,9 +168,9 @@ class RunFigures:
 
 @dataclass(frozen=True, slots=True)
 class RequestSeries:
-    """Requests that one lane began in one run: `counts[i]` of them within `width_ms` from `began` +
-    i x `width_ms`. Only the last request of each row is dated. `limit_per_s` is None without a limit, or
-    where it was not kept."""
+    """Requests that one lane began in one run (`run` is 0 where nobody knows in which): `counts[i]` of them
+    within `width_ms` from `began` + i x `width_ms`. Only the last request of each row is dated. `limit_per_s`
+    is None without a limit, or where it was not kept."""
 
     run: int
     provider: str

@@ -20,6 +20,7 @@ from markupsafe import Markup
 from batchcredit.report import charts, figures
 from batchcredit.report.headline import headline
 from batchcredit.report.model import (
+    FROM_LEDGER,
     TEST,
     MoneyFigures,
     NeedsSomeone,
@@ -150,7 +151,7 @@ def _template() -> Template:
         lstrip_blocks=True,
         finalize=figures.fit,
     )
-    environment.globals.update(shown=SHOWN, TEST=TEST)
+    environment.globals.update(shown=SHOWN, TEST=TEST, FROM_LEDGER=FROM_LEDGER)
     environment.globals.update({function.__name__: function for function in _FUNCTIONS})
     return environment.get_template("page.html")
 

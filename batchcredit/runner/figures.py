@@ -8,7 +8,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from batchcredit.engine.meter import percentile
-from batchcredit.ledger.base import ResultRow
+from batchcredit.ledger.base import PIECES_MS, ResultRow, Tally
 from batchcredit.report.model import (
     ROWS,
     Balance,
@@ -17,9 +17,13 @@ from batchcredit.report.model import (
     MoneyFigures,
     NeedsSomeone,
     ReasonCount,
+    RequestSeries,
     Sum,
 )
 from batchcredit.transfer import OVERPAID, STATUS, STATUSES
+
+#: So many rows that need somebody are told one by one; the rest is counted.
+NEEDS_MOST = 2_000
 
 
 class Part(NamedTuple):
@@ -88,10 +92,14 @@ def balances_of_money(enrolled: Mapping[str, Decimal], totals: Sequence[MoneyFig
         yield Balance(currency, enrolled.get(currency, Decimal(0)), amounts)
 
 
-def most_frequent(counted: Mapping[tuple[str, str], int]) -> list[ReasonCount]:
+def by_reason(tallies: Iterable[Tally]) -> list[ReasonCount]:
     """Rows by reason and status, the most frequent first."""
+    counted: Counter[tuple[str, str]] = Counter()
+    for tally in tallies:
+        if tally.reason:
+            counted[tally.reason, STATUS[tally.state]] += tally.rows
     ordered = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
-    return [ReasonCount(reason, status, rows) for (reason, status), rows in ordered if reason]
+    return [ReasonCount(reason, status, rows) for (reason, status), rows in ordered]
 
 
 def latency(provider: str, durations: Counter[int]) -> Latency:
@@ -107,6 +115,38 @@ def _doubling(durations: Counter[int]) -> Iterator[LatencyBucket]:
         counted[duration_ms.bit_length()] += requests
     for bits in range(min(counted), max(counted) + 1):
         yield LatencyBucket((1 << bits) >> 1, 1 << bits, counted[bits])
+
+
+class Pieces:
+    """Requests counted by the time at which they began, in pieces that grow with the time between them."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._width_ms = PIECES_MS[0]
+        self._counts: Counter[int] = Counter()
+
+    def add(self, at_ms: int) -> None:
+        piece = at_ms // self._width_ms
+        if piece not in self._counts:
+            self._widen(min(self._counts, default=piece), max(self._counts, default=piece), at_ms)
+        self._counts[at_ms // self._width_ms] += 1
+
+    def _widen(self, first: int, last: int, at_ms: int) -> None:
+        """Until the new piece is not too far from the others."""
+        while max(last, at_ms // self._width_ms) - min(first, at_ms // self._width_ms) >= self._most:
+            wider_ms = _wider_ms(self._width_ms)
+            times = wider_ms // self._width_ms
+            counts: Counter[int] = Counter()
+            for piece, requests in self._counts.items():
+                counts[piece // times] += requests
+            first, last = first // times, last // times
+            self._width_ms, self._counts = wider_ms, counts
+
+    def series(self, provider: str) -> RequestSeries:
+        """As a report has it, of no run that is known; after one request at least."""
+        first, last = min(self._counts), max(self._counts)
+        counts = tuple(self._counts[piece] for piece in range(first, last + 1))
+        return RequestSeries(0, provider, moment(first * self._width_ms), self._width_ms, counts, None)
 
 
 class Urgent:
@@ -127,6 +167,12 @@ class Urgent:
     def rows(self) -> tuple[NeedsSomeone, ...]:
         ordered = (row for urgency in sorted(self._rows) for row in self._rows[urgency])
         return tuple(islice(ordered, self._most))
+
+
+def _wider_ms(width_ms: int) -> int:
+    """The next length of a piece that consists of whole ones of this length."""
+    wider = (each for each in PIECES_MS if each > width_ms and each % width_ms == 0)
+    return next(wider, width_ms * 2)
 
 
 #: What was paid twice comes before all of them.

@@ -1,8 +1,8 @@
 """How a batch stands, in the numbers that `--json` prints and the exit code that scripts read."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -94,17 +94,16 @@ def summarise(
     """Sum up a batch from the ledger, and make sure that no row and no amount is missing."""
     tallies = ledger.tallies(batch.id)
     check_conserved(batch, tallies)
-    return summed_up(batch, tallies, results, speed, again)
+    is_over = batch.closed_ms is not None or batch.pruned_ms is not None
+    summary = summed_up(batch.name, batch.rows, tallies, again, is_over=is_over)
+    return replace(summary, results=results, speed=speed)
 
 
 def summed_up(
-    batch: BatchRecord,
-    tallies: Sequence[Tally],
-    results: Path | None,
-    speed: Speed,
-    again: tuple[str, ...] = (),
+    name: str, rows: int, tallies: Iterable[Tally], again: tuple[str, ...] = (), *, is_over: bool
 ) -> Summary:
-    """The same of rows as they were counted, whether they add up or not."""
+    """The same of a batch of so many rows as they were counted, whether they add up or not. `is_over`: this
+    ledger, if there is one, never goes on with it."""
     counts: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
     amounts: dict[str, dict[str, Decimal]] = {}
@@ -116,9 +115,8 @@ def summed_up(
         if tally.state is not State.INVALID:
             by_status = amounts.setdefault(tally.currency, {})
             by_status[status] = by_status.get(status, Decimal(0)) + tally.amount
-    is_over = batch.closed_ms is not None or batch.pruned_ms is not None
-    command = None if is_over else _next(batch.name, counts, reasons, again)
-    return Summary(batch.name, batch.rows, counts, reasons, amounts, results, speed, command)
+    command = None if is_over else _next(name, counts, reasons, again)
+    return Summary(name, rows, counts, reasons, amounts, None, Speed(), command)
 
 
 def _held_up(reasons: Mapping[str, int]) -> int:

@@ -15,6 +15,7 @@ from batchcredit.writer.ownership import (
     release_path,
 )
 from batchcredit.writer.person_files import list_path
+from batchcredit.writer.report_page import report_path, write_report
 from batchcredit.writer.results import write_results
 from batchcredit.writer.seal import by_value, seal
 from batchcredit.writer.table import COLUMNS, pack, unpack
@@ -43,6 +44,7 @@ __all__ = [
     "refuse_path",
     "refuse_rows",
     "release_path",
+    "report_path",
     "results_path",
     "seal",
     "unpack",
@@ -50,6 +52,7 @@ __all__ = [
     "write_clients",
     "write_history",
     "write_in_doubt",
+    "write_report",
     "write_results",
     "write_to_fix",
     "write_to_reverse",

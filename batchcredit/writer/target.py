@@ -117,11 +117,16 @@ def _remove_if_orphaned(left: Path) -> None:
         os.close(descriptor)
 
 
-def replace(path: Path, write: Callable[[BinaryIO], None], may_replace: Callable[[Path], bool]) -> Path:
+def replace(
+    path: Path,
+    write: Callable[[BinaryIO], object],
+    may_replace: Callable[[Path], bool],
+    refusal: Callable[[Path, OSError], StorageError] | None = None,
+) -> Path:
     """Put a file that `write` fills at `path`, or under a second name where that is held or foreign.
 
     `may_replace` is asked of each name that is taken. Returns the name that was written. Raises StorageError,
-    with everything as it was, where the disk refuses.
+    with everything as it was, where the disk refuses: what `refusal` says of it, else `disk_error`.
     """
     try:
         with part_of(path) as (file, part):
@@ -131,7 +136,7 @@ def replace(path: Path, write: Callable[[BinaryIO], None], may_replace: Callable
             written = _put(part, path, may_replace)
             host.sync_folder(path.parent)
     except OSError as error:
-        raise disk_error(path, error) from error
+        raise (refusal or disk_error)(path, error) from error
     return written
 
 
@@ -177,5 +182,6 @@ def _keep_mode(old: Path, part: Path) -> None:
 
 def second_name(path: Path, number: int) -> Path:
     """`march.results (2).csv` for `march.results.csv`."""
-    end = ending(path)
-    return path.with_name(f"{path.name[: -len(end)]} ({number}){path.name[-len(end) :]}")
+    end = next((known for known in ENDINGS if path.name.lower().endswith(known)), path.suffix)
+    whole = len(path.name) - len(end)
+    return path.with_name(f"{path.name[:whole]} ({number}){path.name[whole:]}")

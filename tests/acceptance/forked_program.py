@@ -28,7 +28,18 @@ _ORDER_BYTES = 100_000
 _READ_AT_START = ("PYTHON", "LC_", "LANG", "TZ", "LD_", "MALLOC")
 
 #: Where that is.
-_IMPORTED = ("cli", "console", "engine", "ledger", "reader", "reconcile", "runner", "settings", "writer")
+_IMPORTED = (
+    "cli",
+    "console",
+    "engine",
+    "ledger",
+    "reader",
+    "reconcile",
+    "report",
+    "runner",
+    "settings",
+    "writer",
+)
 
 
 class Fork:

@@ -97,7 +97,8 @@ def test_runs_of_all_kinds(log: str, shop: CommandLine, sandbox: Sandbox) -> Non
     ended = shop(*run, "--json")
     assert ended.code == 3, ended
     assert ended.json["counts"]["rejected"] == 3
-    for command in (("show",), ("show", "march"), ("results", "march"), ("providers",)):
+    reports = (("report", "march"), ("report", "batch.results.csv", "--out", "by-file.html"))
+    for command in (("show",), ("show", "march"), ("results", "march"), ("providers",), *reports):
         assert shop(*command).code == 0
         assert shop(*command, "--json", *loud).code == 0
     assert shop("providers", "test", "clicksend", *loud).code == 0

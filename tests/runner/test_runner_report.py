@@ -13,14 +13,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ledger_parts import Clock, Lanes, Row, SqliteHome, begin, claim, drive, enrol, settle
+from postgres_server import PASSWORD
 from runner_parts import how
 
 from batchcredit import host
+from batchcredit.ledger import registry
 from batchcredit.ledger.base import BatchRecord, Ledger, OwnBalance, Pause
 from batchcredit.report.model import ROWS, Report, as_json
+from batchcredit.runner import figures
 from batchcredit.runner.outgoing.made_with import MadeWith
-from batchcredit.runner.settling import reporting
-from batchcredit.runner.settling.reporting import NEEDS_MOST, report_of
+from batchcredit.runner.settling.reporting import report_of
 from batchcredit.settings import Settings, load
 from batchcredit.transfer import STATUS, STATUSES, Event, State
 
@@ -137,7 +139,7 @@ def test_the_most_urgent_rows_are_told_and_the_rest_counted(
     ledger: Ledger, known: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Never more than fit, however many need somebody; what was paid twice comes first."""
-    monkeypatch.setattr(reporting, "NEEDS_MOST", 3)
+    monkeypatch.setattr(figures, "NEEDS_MOST", 3)
     batch = enrol(ledger, "b", [Row(f"c{number}") for number in range(6)])
     ends = [State.REJECTED, State.UNSENT, State.IN_DOUBT, State.CREDITED, State.IN_DOUBT, State.REJECTED]
     drive(ledger, batch, ends)
@@ -147,7 +149,6 @@ def test_the_most_urgent_rows_are_told_and_the_rest_counted(
     assert [need.row for need in report.needs] == [4, 5, 3]
     assert report.needs_total == 6
     assert report.overpaid == 2
-    assert NEEDS_MOST == 2_000
 
 
 def test_each_row_has_a_next_step(ledger: Ledger, known: Settings) -> None:
@@ -225,4 +226,35 @@ def test_no_row_is_read_that_needs_nobody(ledger: Ledger, known: Settings) -> No
         report = reported(ledger, batch, known)
     assert [need.row for need in report.needs] == [8]
     assert all(State.CREDITED not in call.args[1] for call in read.call_args_list)
-    assert all(call.args[3] <= NEEDS_MOST for call in read.call_args_list)
+    assert all(call.args[3] <= figures.NEEDS_MOST for call in read.call_args_list)
+
+
+def test_a_shared_ledger_tells_the_same(request: pytest.FixtureRequest, known: Settings) -> None:
+    """With who sent beside whom, and without the password of its address."""
+    url = request.getfixturevalue("postgres").fresh_url()
+    assert PASSWORD in url
+    with closing(registry.hold(url, "run b.csv")) as ledger:
+        batch = enrol(ledger, "b", [Row(), Row("Berta", "2")])
+        drive(ledger, batch, [State.CREDITED, State.IN_DOUBT])
+        with closing(registry.hold(url, "sender")) as second:
+            second.enlist(ledger.runs(batch.id)[0].id)
+        report = reported(ledger, batch, known)
+    assert report.is_conserved
+    assert report.counts == {"credited": 1, "in_doubt": 1}
+    assert [len(run.senders) for run in report.runs] == [2]
+    assert sum(sum(series.counts) for series in report.series) == 2
+    assert PASSWORD not in json.dumps(as_json(report)) + repr(report)
+
+
+@given(moments=st.lists(st.integers(0, 40 * 86_400_000), min_size=1, max_size=40), most=st.integers(1, 50))
+def test_pieces_of_a_file_are_bounded_and_lose_nothing(moments: list[int], most: int) -> None:
+    """However far apart: never more of them than fit, and each request is in the piece in which it began."""
+    pieces = figures.Pieces(most)
+    for at_ms in moments:
+        pieces.add(at_ms)
+    series = pieces.series("shop")
+    assert len(series.counts) <= most
+    began_ms = round(series.began.timestamp() * 1000)
+    assert began_ms % series.width_ms == 0
+    where = Counter((at_ms - began_ms) // series.width_ms for at_ms in moments)
+    assert dict(where) == {piece: number for piece, number in enumerate(series.counts) if number}

@@ -68,6 +68,20 @@ def test_an_error_anywhere_is_told_without_its_words(place: str, shop: CommandLi
     assert KEY.encode() not in written(shop)
 
 
+@pytest.mark.parametrize(
+    "place", ["batchcredit.runner.settling.reporting:report_of", "batchcredit.report.page:headline"]
+)
+def test_an_error_in_a_report_is_told_without_its_words(place: str, shop: CommandLine) -> None:
+    """Where its figures are gathered, and where it is drawn: no secret anywhere, and no page."""
+    shop.env |= {VARIABLE: KEY}
+    assert run(shop, shop.write("batch.csv", ROWS)).code == 0
+    ended = shop.program(sys.executable, "-c", _BROKEN, place, "report", "batch")
+    assert "a defect of batchcredit: ValueError in broken" in ended.stderr, ended.stderr
+    assert KEY not in ended.stdout + ended.stderr, ended.stderr
+    assert KEY.encode() not in written(shop)
+    assert not list(shop.folder.glob("*.html"))
+
+
 @pytest.mark.parametrize("flag", [f"--api-key={KEY}", f"--secret={KEY}", f"--apikey={KEY}"])
 def test_no_flag_takes_a_secret(flag: str, shop: CommandLine) -> None:
     """What stands in the process list would be read by everybody."""

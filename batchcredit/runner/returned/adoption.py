@@ -1,10 +1,8 @@
 """A batch that another ledger has sent: its results file becomes the record, whole and as it was written."""
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from decimal import Decimal
 from hashlib import file_digest
 from pathlib import Path
@@ -20,18 +18,14 @@ from batchcredit.runner.outgoing import lanes
 from batchcredit.runner.outgoing.desk import Desk
 from batchcredit.runner.outgoing.dispatch import Dispatch, Order
 from batchcredit.runner.picked import Picked
-from batchcredit.transfer import BATCH_NAME, SPENT, STATUSES, State
+from batchcredit.runner.returned.told import STATES, moment_ms, whole, word
+from batchcredit.runner.returned.told import number as decimal_of
+from batchcredit.transfer import BATCH_NAME, SPENT, State
 from batchcredit.writer import Vetted, claim_path, generation_of, ledger_of, pack, results_path, seal
 
-_WHOLE_NUMBER = re.compile(r"([0-9]{1,12})(?:\.0+)?")
-_NUMBER = re.compile(r"-?[0-9]{1,20}(?:\.[0-9]{1,20})?")
-_WORD = re.compile(r"[a-z_]{1,60}")
 _SETTLED_BY = ("provider", "balance", "statement", "person")
 #: So much of a provider's words is kept.
 _LONGEST = 1000
-
-#: What a row of this status becomes here.
-_STATES = {status: State(status) for status in STATUSES if status != "not_sent"} | {"not_sent": State.UNSENT}
 
 
 @dataclass(slots=True)
@@ -62,7 +56,7 @@ class _Line:
 
     @property
     def state(self) -> State:
-        return _STATES[self.row.told["status"]]
+        return STATES[self.row.told["status"]]
 
 
 class Adoption:
@@ -99,15 +93,14 @@ class Adoption:
 
     def _line(self, number: int, row: ReturnedRow, meant: Cells, key: str, problem: str | None) -> _Line:
         told = row.told
-        place = _WHOLE_NUMBER.fullmatch(told["row"])
-        if not place or int(place[1]) != number:
+        if whole(told["row"]) != number:
             raise self._refused(
                 f"{guard.at(number, row.line)}: row {told['row'][:20]!r} stands there; to be adopted, a file "
                 "has every row of its batch, once, in their order",
                 "not_whole",
                 "take the file as it was written, or sort it by its column row",
             )
-        if told["status"] not in _STATES or (problem is not None and told["status"] != "invalid"):
+        if told["status"] not in STATES or (problem is not None and told["status"] != "invalid"):
             raise self._edited(number, row, problem or f"its status is {told['status'][:20]!r}")
         return _Line(number, row, row.raw if told["status"] == "invalid" else meant, key)
 
@@ -196,21 +189,21 @@ def _key(line: _Line, ids: Mapping[str, int]) -> RowKey:
 
 def _adopted(line: _Line, ids: Mapping[str, int], now_ms: int) -> AdoptRow:
     told, cells, state = line.row.told, line.cells, line.state
-    sent_ms = _moment(told.get("sent_at", ""), now_ms)
-    duration_ms = _whole(told.get("duration_ms", ""))
+    sent_ms = moment_ms(told.get("sent_at", ""), now_ms)
+    duration_ms = whole(told.get("duration_ms", ""))
     former, generation = generation_of(told["transfer_id"])
     settled_by = told.get("settled_by", "") if told.get("settled_by") in _SETTLED_BY else ""
-    attempts = _whole(told.get("attempts", "")) or 0
+    attempts = whole(told.get("attempts", "")) or 0
     # where the file does not tell, an end counts as late as it can be: quiet time and repeats wait for it
     told_end = sent_ms is not None and duration_ms is not None
     ended_ms = min((sent_ms or 0) + (duration_ms or 0), now_ms) if told_end else now_ms
     return AdoptRow(
         _enrolled(line, cells, ids),
-        _whole(told.get("http_status", "")),
+        whole(told.get("http_status", "")),
         told.get("provider_code", "")[:_LONGEST],
-        _number(told.get("units", "")),
-        _number(told.get("balance_before", "")),
-        _number(told.get("balance_after", "")),
+        decimal_of(told.get("units", "")),
+        decimal_of(told.get("balance_before", "")),
+        decimal_of(told.get("balance_after", "")),
         attempts,
         sent_ms,
         ended_ms if attempts or state in SPENT else None,
@@ -224,34 +217,14 @@ def _adopted(line: _Line, ids: Mapping[str, int], now_ms: int) -> AdoptRow:
 
 def _enrolled(line: _Line, cells: Cells, ids: Mapping[str, int]) -> EnrolRow:
     told = line.row.told
-    reason = told.get("reason", "")
-    if not _WORD.fullmatch(reason) or reason == "sending":
+    reason = word(told.get("reason", ""))
+    if not reason or reason == "sending":
         reason = "interrupted" if line.state is State.IN_DOUBT else ""
     return (
         *(line.number, ids.get(cells.provider), cells.provider, cells.account, line.account_key),
         *(cells.amount, cells.currency, cells.reference or None, line.state.value, reason),
         told.get("message", "")[:_LONGEST],
     )
-
-
-def _whole(text: str) -> int | None:
-    found = _WHOLE_NUMBER.fullmatch(text)
-    return int(found[1]) if found else None
-
-
-def _number(text: str) -> str | None:
-    return text if _NUMBER.fullmatch(text) else None
-
-
-def _moment(text: str, now_ms: int) -> int | None:
-    """When that was, and not later than now; None where it can't be told."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        return None
-    return min(int(moment.astimezone(UTC).timestamp() * 1000), now_ms)
 
 
 class Adopting:

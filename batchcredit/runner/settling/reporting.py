@@ -16,6 +16,7 @@ from itertools import groupby, pairwise
 from pathlib import Path
 
 from batchcredit import host
+from batchcredit.errors import DefectError
 from batchcredit.ledger.base import (
     Activity,
     BatchLane,
@@ -51,19 +52,21 @@ from batchcredit.report.model import (
 )
 from batchcredit.runner import figures
 from batchcredit.runner.advice import NextSteps
+from batchcredit.runner.batch import find_batch
 from batchcredit.runner.figures import Part, moment
 from batchcredit.runner.options import SendOptions
 from batchcredit.runner.outgoing import lanes
 from batchcredit.runner.outgoing.made_with import MadeWith
 from batchcredit.runner.settling.money import OwnAccount as Account
 from batchcredit.runner.settling.money import own_accounts
-from batchcredit.runner.summary import Speed, Summary, summed_up
+from batchcredit.runner.settling.records import reading
+from batchcredit.runner.summary import Summary, summed_up
 from batchcredit.settings import Settings, rate
 from batchcredit.transfer import OVERPAID, STATUS, State
 from batchcredit.writer import list_path
 
-#: So many rows that need somebody are told one by one, and so many pauses; the rest is counted.
-NEEDS_MOST, PAUSES_MOST = 2_000, 500
+#: So many pauses are told one by one; the rest is counted.
+PAUSES_MOST = 500
 
 #: So many runs are told, the newest ones, each with its requests in so many pieces of time.
 _RUNS_MOST, _PIECES = 20, 240
@@ -75,6 +78,24 @@ _URGENCY = (
     (State.INVALID,),
     (State.PENDING, State.UNSENT),
 )
+
+
+def report_of_batch(name: str, how: SendOptions, settings: Settings) -> Report:
+    """The report of the batch whose name begins so."""
+    with reading(how, settings) as ledger:
+        return report_of(ledger, find_batch(ledger, name), how, settings)
+
+
+def refuse_unconserved(report: Report, page: Path) -> None:
+    """Raise DefectError where rows or money do not add up; the page says it, too."""
+    broken = [balance for balance in report.conservation if not balance.holds]
+    if broken:
+        told = ", ".join(f"{one.what}: {one.found} of {one.enrolled}" for one in broken)
+        raise DefectError(
+            f"batch {report.batch} does not add up: {told}; {page} shows it",
+            reason="conservation",
+            cure="send nothing more, keep the ledger, and report this",
+        )
 
 
 def report_of(ledger: LedgerReader, batch: BatchRecord, how: SendOptions, settings: Settings) -> Report:
@@ -119,7 +140,7 @@ class _Gathering:
             own_accounts=tuple(map(_own_account, own_accounts(self.ledger, batch))),
             needs=tuple(self._needs()),
             needs_total=self._needing,
-            reasons=tuple(figures.most_frequent(self.reasons)),
+            reasons=tuple(figures.by_reason(self.tallies)),
             overpaid=self.summary.overpaid,
             decisions=sum(1 for _ in self.ledger.audit(batch.name)),
             runs=tuple(self._runs()),
@@ -149,16 +170,11 @@ class _Gathering:
     def tallies(self) -> Sequence[Tally]:
         return self.ledger.tallies(self.batch.id)
 
-    @property
-    def reasons(self) -> Counter[tuple[str, str]]:
-        counted: Counter[tuple[str, str]] = Counter()
-        for tally in self.tallies:
-            counted[tally.reason, STATUS[tally.state]] += tally.rows
-        return counted
-
     @cached_property
     def summary(self) -> Summary:
-        return summed_up(self.batch, self.tallies, None, Speed(), self.how.again)
+        batch = self.batch
+        is_over = batch.closed_ms is not None or batch.pruned_ms is not None
+        return summed_up(batch.name, batch.rows, self.tallies, self.how.again, is_over=is_over)
 
     @cached_property
     def lanes(self) -> Sequence[BatchLane]:
@@ -224,7 +240,7 @@ class _Gathering:
 
     def _needy_rows(self) -> Iterator[ResultRow]:
         """The first rows that need somebody, in the order of their urgency."""
-        left, there = NEEDS_MOST, {tally.state for tally in self.tallies}
+        left, there = figures.NEEDS_MOST, {tally.state for tally in self.tallies}
         if self.summary.overpaid:
             found = self.ledger.rows_in(self.batch.id, (), (OVERPAID,), left)
             left -= len(found)
