@@ -170,7 +170,7 @@ def latency(found: Latency) -> Markup:
         .encode(
             x=altair.X("from:Q", scale=scale, axis=axis, title="how long a request took"),
             x2="below:Q",
-            y=altair.Y("requests:Q", title="requests", axis=altair.Axis(tickCount=5, format="~s")),
+            y=altair.Y("requests:Q", title="requests", axis=altair.Axis(tickCount=5, format=",")),
             y2=altair.datum(0),
         )
     )
