@@ -139,6 +139,10 @@ class Sending:
             "At the end, whatever it is, start a program with the object of --json on its stdin.", "COMMAND"
         ),
     ] = None
+    serve: Annotated[
+        bool, _flag("Show the report in a browser on this machine while rows are sent; prints its address.")
+    ] = False
+    serve_port: Annotated[int | None, _flag("With --serve: its port, else any free one.", "PORT")] = None
     ray: Annotated[
         str | None,
         _flag("Send from the Ray cluster at HOST:PORT, or auto; the ledger is in PostgreSQL.", "ADDRESS"),

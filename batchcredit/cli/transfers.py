@@ -39,6 +39,7 @@ from batchcredit.cli.session import console_of, end, ending, settings_of
 from batchcredit.errors import RefusedError
 
 if TYPE_CHECKING:
+    from batchcredit.console import Console
     from batchcredit.runner.options import SendOptions
     from batchcredit.settings import Settings
 
@@ -76,7 +77,7 @@ def run(
         observed(console, "run") as console,
         incoming(input, reading.format) as (path, content),
         way_out(guarding.out, form_of(path), common) as way,
-        _spread(_through(way, how), sending, settings) as how,
+        _watched(_through(way, how), sending, settings, console) as how,
     ):
         given = replace(input_options(path, reading, content), typed=str(input))
         summary = in_loop(lambda: batch.run(given, how, settings, console))
@@ -161,7 +162,7 @@ def resume(
         with (
             observed(console, "resume") as console,
             way_out(guarding.out, form_to(guarding.out, reading.format), common) as way,
-            _spread(_through(way, how), sending, settings) as how,
+            _watched(_through(way, how), sending, settings, console) as how,
         ):
             summary = in_loop(lambda: batches.resume(batch, how, settings, console))
             give(summary, way, common, console)
@@ -171,7 +172,7 @@ def resume(
         observed(console, "resume") as console,
         incoming(file, reading.format) as (path, content),
         way_out(guarding.out, form_of(path), common) as way,
-        _spread(_through(way, how), sending, settings) as how,
+        _watched(_through(way, how), sending, settings, console) as how,
     ):
         given = returned_options(path, reading, content, adopt=adopt)
         summary = in_loop(lambda: returning.resume_file(given, how, settings, console))
@@ -181,6 +182,26 @@ def resume(
 
 def _through(way: Way, how: "SendOptions") -> "SendOptions":
     return replace(how, out=way.out, is_passed=way.is_passed)
+
+
+@contextmanager
+def _watched(
+    how: "SendOptions", sending: Sending, settings: "Settings", console: "Console"
+) -> Iterator["SendOptions"]:
+    """The same, shown in a browser where --serve asks for it, and spread where --ray does."""
+    if not sending.serve:
+        with _spread(how, sending, settings) as spread:
+            yield spread
+        return
+    from batchcredit.live.errand import Errand
+    from batchcredit.live.process import served
+    from batchcredit.report import renderer
+
+    renderer()
+    errand = Errand.of(how, settings, sending.serve_port or 0)
+    with served(errand, console.warn) as view, _spread(how, sending, settings) as spread:
+        console.show_address(view.address)
+        yield replace(spread, watch=view.show)
 
 
 @contextmanager

@@ -32,6 +32,10 @@ class Console(Attendant):
         """How the batch stands after a run, and the next command."""
         raise NotImplementedError
 
+    def show_address(self, address: str) -> None:
+        """Where a browser finds the live view: told here and nowhere else."""
+        raise NotImplementedError
+
     def show_error(self, error: BatchcreditError) -> None:
         """What stopped the command, and the cure."""
         raise NotImplementedError

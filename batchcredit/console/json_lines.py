@@ -143,6 +143,9 @@ class JsonConsole(Console):
     def show_summary(self, summary: Summary) -> None:
         pass  # it stands in the last event
 
+    def show_address(self, address: str) -> None:
+        self._log.info("live_view", address=address)
+
     def show_error(self, error: BatchcreditError) -> None:
         self._log.error(
             "refused" if error.exit_code == 2 else "failed",

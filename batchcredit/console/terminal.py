@@ -197,6 +197,9 @@ class TerminalConsole(Console):
             if urgent or self.level > QUIET:
                 self._print(Text.assemble(text, (visible(whole), "bold")), soft_wrap=bool(whole))
 
+    def show_address(self, address: str) -> None:
+        self._print(Text(f"live view: {address}"), soft_wrap=True)
+
     def show_error(self, error: BatchcreditError) -> None:
         self._print(Text.assemble(("batchcredit: ", "bold red"), visible(str(error))), soft_wrap=True)
         if error.cure:

@@ -52,7 +52,9 @@ class RayFleet(Fleet):
 def _errand(rest: Rest, lanes: Sequence[Lane], senders: int) -> Errand:
     """What a sender is to do, as things are now. Whoever asks and counts is here."""
     desk = rest.desk
-    how = replace(desk.how, yes=True, canary=None, limit=None, fleet=None, note=registry.silent)
+    how = replace(
+        desk.how, yes=True, canary=None, limit=None, fleet=None, note=registry.silent, watch=registry.silent
+    )
     return Errand(
         settings=desk.settings,
         how=how,

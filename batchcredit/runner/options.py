@@ -39,13 +39,14 @@ class InputOptions:
 
 @dataclass(frozen=True, slots=True)
 class SendOptions:
-    """How it is to be sent. `command` is told to whoever meets our lock; `again` are the flags that name the
-    same settings and ledger in the next command; `note` hears of what becomes of the ledger's file. `plan`: a
-    check writes it, a run keeps to it. Where `only_statuses` or `only_providers` name any, other rows stay as
-    they are. `fleet`: others that send what follows the first rows. `is_passed`: what is written to `out`
-    goes on to somebody else, so it is no place where a batch has its results. `approval`: who agreed, where
-    `yes` says that nobody is asked. `on_stop`: while rows are sent, whatever is to end it calls what it is
-    given."""
+    """How it is to be sent. `command` is told to whoever meets our lock; `again` are the flags that name
+    the same settings and ledger in the next command; `note` hears of what becomes of the ledger's file.
+    `plan`: a check writes it, a run keeps to it. Where `only_statuses` or `only_providers` name any,
+    other rows stay as they are. `fleet`: others that send what follows the first rows. `watch` is told
+    the name of the batch once it is in the ledger, before anything is sent. `is_passed`: what is
+    written to `out` goes on to somebody else, so it is no place where a batch has its results.
+    `approval`: who agreed, where `yes` says that nobody is asked. `on_stop`: while rows are sent,
+    whatever is to end it calls what it is given."""
 
     command: str
     out: Path | None = None
@@ -75,6 +76,7 @@ class SendOptions:
     note: Note = silent
     again: tuple[str, ...] = ()
     fleet: "Fleet | None" = None
+    watch: Note = silent
     approval: str = "--yes"
     on_stop: Callable[[Callable[[], None]], AbstractContextManager[None]] = host.on_stop_signals
 

@@ -75,6 +75,7 @@ class Dispatch:
             stop = Stop(self.desk.attendant.warn, self.ledger.hurry)
             with self.desk.how.on_stop(stop):  # from here on the end is written down, whatever comes
                 batch = order.enrol({name: record.id for name, record in records.items()})
+                self.desk.how.watch(batch.name)
                 summary = await self._send(batch, opened, probes, order, stop)
                 return replace(summary, warnings=order.warnings)
 
