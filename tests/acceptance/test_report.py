@@ -1,6 +1,7 @@
 """report: held against what the providers executed, from the ledger and from each form of results file."""
 
 import csv
+import os
 import re
 import sqlite3
 from collections import Counter
@@ -177,10 +178,9 @@ def test_a_report_takes_the_place_of_its_own_kind_alone(ran: CommandLine) -> Non
     assert "march.report (2).html" in other.stderr
     assert page.read_text() == foreign
     page.unlink()
-    page.symlink_to(ran.folder / "batch.csv")
+    os.mkfifo(page)  # whoever opens it to look would wait for ever
+    assert ran("report", "march", timeout_s=30).stdout == other.stdout
     before = (ran.folder / "batch.csv").read_text()
-    assert ran("report", "march").code == 0
-    assert (ran.folder / "batch.csv").read_text() == before
     assert refused(ran("report", "march", "--out", "march.csv", "--json"), "out_format")
     assert (ran.folder / "batch.csv").read_text() == before
     unwritable = ran("report", "march", "--out", "nowhere/march.html", "--json")

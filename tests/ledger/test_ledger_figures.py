@@ -14,13 +14,14 @@ from ledger_parts import (
     a_claim,
     a_settle,
     begin,
+    drive,
     enrol,
     settle,
 )
 
 from batchcredit.errors import DefectError
 from batchcredit.ledger.base import PIECES_MS, Began, Ledger, Pause, PauseRecord, Span, Took, Tried
-from batchcredit.transfer import Event
+from batchcredit.transfer import Event, State
 
 
 def test_a_run_keeps_who_made_it_and_with_what(ledger: Ledger, clock: Clock) -> None:
@@ -73,6 +74,23 @@ def test_one_pause_is_one_row_however_many_ask_for_it(ledger: Ledger, clock: Clo
     ]
     assert ledger.pauses(batch.id, 10) == (expected, 3)
     assert ledger.pauses(batch.id, 2) == (expected[:2], 3)
+
+
+@pytest.mark.parametrize("way", ["pruned", "forgotten"])
+def test_pauses_leave_with_their_batch(way: str, ledger: Ledger, clock: Clock) -> None:
+    """Nothing of them is left behind, and those of other batches stay."""
+    batch, other = (enrol(ledger, name, [Row(name)]) for name in ("b", "other"))
+    shop = Lanes(ledger)["shop"]
+    drive(ledger, batch, [State.CREDITED])
+    ledger.commit([Pause(one.id, shop, clock.ms + 5_000, "wait") for one in (batch, other)])
+    ledger.end_run(ledger.runs(batch.id)[0].id, batch.id, "")
+    clock.ms += HOUR_MS
+    if way == "pruned":
+        ledger.prune(batch.id, clock.ms, "archive", "00", "old")
+    else:
+        ledger.forget(batch.id)
+    assert ledger.pauses(batch.id, 10) == ([], 0)
+    assert ledger.pauses(other.id, 10)[1] == 1
 
 
 def test_a_pause_is_written_with_the_ending_that_asked_for_it(ledger: Ledger) -> None:
