@@ -15,11 +15,6 @@ CLICKSEND = ("--provider", "clicksend", "--set", "clicksend.username=shop")
 
 
 @pytest.fixture
-def forks() -> None:
-    """A secret is typed into a process of its own."""
-
-
-@pytest.fixture
 def alone(cli: CommandLine) -> CommandLine:
     """`cli` without anything set for the built-in providers."""
     for name in SECRETS:
@@ -75,7 +70,7 @@ def test_a_dialogue_ends_in_settings_that_work(alone: CommandLine, sandbox: Sand
     assert alone("providers", "test", "clicksend").code == 0
 
 
-@pytest.mark.parametrize("how", ["ctrl-c", "ctrl-d", "kill", "no"])
+@pytest.mark.parametrize("how", ["ctrl-c", "ctrl-d", "kill"])
 def test_a_dialogue_that_ends_early_leaves_nothing(alone: CommandLine, sandbox: Sandbox, how: str) -> None:
     """Neither settings nor a secret are there before a person has agreed to all of it."""
     with terminal(alone, "init") as person:
@@ -83,7 +78,7 @@ def test_a_dialogue_that_ends_early_leaves_nothing(alone: CommandLine, sandbox: 
         if how == "kill":
             person.signal(signal.SIGKILL)
         else:
-            person.type({"ctrl-c": CTRL_C, "ctrl-d": CTRL_D, "no": "no\r"}[how])
+            person.type({"ctrl-c": CTRL_C, "ctrl-d": CTRL_D}[how])
         assert person.end() == (-signal.SIGKILL if how == "kill" else 2)
     assert files(alone) == {}
 

@@ -31,6 +31,7 @@ def helped(*words: str, width: int = 80) -> str:
 def test_the_reference_is_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     """docs/cli.md is what the commands say of themselves, whatever the width of the terminal."""
     monkeypatch.setenv("COLUMNS", "43")
+    monkeypatch.setattr(sys, "argv", ["make_reference.py"])  # cyclopts looks there for the program's name
     assert CLI.read_text() == reference(), "docs/cli.md is stale: make cli-docs"
 
 
@@ -42,12 +43,11 @@ def test_every_command_has_its_place_and_its_examples() -> None:
         assert "Help" not in {getattr(group, "name", group) for group in command.group}, name
 
 
-@pytest.mark.parametrize("width", [60, 80])
-def test_help_keeps_its_examples_whole(width: int) -> None:
+def test_help_keeps_its_examples_whole() -> None:
     """On a narrow terminal an example still is one line that can be copied."""
     for words in ([], ["run"]):
-        shown = helped(*words, width=width)
-        assert max(map(len, shown.splitlines())) <= width
+        shown = helped(*words, width=60)
+        assert max(map(len, shown.splitlines())) <= 60
         assert "  batchcredit run march.csv --sandbox" in shown
     for name in _COMMANDS:
         assert max(map(len, app[name].help_epilogue.splitlines())) <= 60, name

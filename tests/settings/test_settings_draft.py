@@ -19,7 +19,7 @@ SHOP = ProfileDraft("clicksend", ClickSend, ClickSend.default_base_url, {"userna
 _TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1, max_size=20)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15, deadline=None)
 @given(
     partner=_TEXTS,
     amount=st.decimals("0.01", "999999", places=2),
