@@ -24,6 +24,7 @@ CONTENTS = {
         "operating",
         "how-to/reconcile",
         "how-to/corrections",
+        "how-to/report",
         "how-to/cron",
         "how-to/pipes",
         "how-to/airflow-kubernetes",

@@ -1,9 +1,15 @@
-"""Make the pictures of docs/pictures: `make pictures`. It takes tmux, and for the pages a Chromium."""
+"""Make the pictures of docs/pictures: `make pictures`. It takes tmux and a Chromium."""
 
+import re
+import sys
+import tempfile
 from pathlib import Path
 
 import make_diagrams
 import make_screens
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "browser"))
+import chromium
 
 PICTURES = Path(__file__).parent / "pictures"
 
@@ -17,8 +23,21 @@ def main() -> None:
     PICTURES.mkdir(exist_ok=True)
     (PICTURES / "states.svg").write_text(make_diagrams.states())
     (PICTURES / "flow.svg").write_text(make_diagrams.flow())
-    for name, shown in make_screens.rehearsal().items():
-        (PICTURES / f"{name}.svg").write_text(make_screens.screen(shown, TITLES[name]))
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        for name, shown in make_screens.rehearsal(work).items():
+            (PICTURES / f"{name}.svg").write_text(make_screens.screen(shown, TITLES[name]))
+        (PICTURES / "report.png").write_bytes(photographed(work / "report.html", folder))
+
+
+def photographed(page: Path, folder: str) -> bytes:
+    """The upper part of a page, as a reader at a desk sees it, with a user's places and times."""
+    text = page.read_text().replace(folder, "/home/anna/topups")
+    page.write_text(re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d(?=:\d\d)", "2026-03-31 09:20", text))
+    with chromium.launched(chromium.find() or sys.exit(chromium.LEFT_OUT)) as browser:
+        shown = browser.new_page(viewport={"width": 1100, "height": 1000}, reduced_motion="reduce")
+        shown.goto(page.as_uri())
+        return shown.screenshot()
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from html import escape
 from io import StringIO
@@ -70,20 +69,24 @@ def _exported(shown: str, colours: tuple[str, str, str], form: str) -> str:
     return console.export_svg(theme=theme, code_format=form, unique_id="t")
 
 
-def rehearsal() -> dict[str, str]:
-    """What a terminal shows of a rehearsal, in its middle and at its end, by the pictures' names."""
-    with tempfile.TemporaryDirectory() as folder:
-        work = Path(folder)
-        shutil.copy(_SAMPLE, work / "month_end.csv")
-        shutil.copy(_SETTINGS, work / "batchcredit.toml")
-        with _Tmux(work) as terminal:
-            terminal.type("batchcredit run month_end.csv --sandbox")
-            terminal.wait_for("type the number of rows")
-            terminal.type("320")
-            time.sleep(14)
-            running = terminal.shown()
-            terminal.wait_for("next: ", timeout_s=60)
-            return {"running": running, "ended": terminal.shown()}
+def rehearsal(work: Path) -> dict[str, str]:
+    """What a terminal shows of a rehearsal, in its middle and at its end, by the pictures' names.
+
+    `work` is an empty folder; the report of the batch is in it afterwards, as report.html.
+    """
+    shutil.copy(_SAMPLE, work / "month_end.csv")
+    shutil.copy(_SETTINGS, work / "batchcredit.toml")
+    with _Tmux(work) as terminal:
+        terminal.type("batchcredit run month_end.csv --sandbox")
+        terminal.wait_for("type the number of rows")
+        terminal.type("320")
+        time.sleep(14)
+        running = terminal.shown()
+        terminal.wait_for("next: ", timeout_s=60)
+        ended = terminal.shown()
+        terminal.type("clear; batchcredit report month_end --sandbox --out report.html && echo written")
+        terminal.wait_for("\nwritten", timeout_s=60)
+        return {"running": running, "ended": ended}
 
 
 class _Tmux:

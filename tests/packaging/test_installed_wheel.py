@@ -13,14 +13,15 @@ from wheel_parts import ROOT, Installed, run
 
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 
-#: Extras of those who work on batchcredit, and one that nothing has to ask for.
-NOT_ASKED_FOR = {"bench", "dev", "fast", "fuzz", "report"}
+#: Extras of those who work on batchcredit, and two without which a run goes on.
+NOT_ASKED_FOR = {"bench", "dev", "fast", "fuzz", "otel"}
 
 SHARED = ("--ledger", "postgresql://shop@127.0.0.1/ledgers")
 
 #: What needs an extra, and the extra.
 NEEDING = [
     ("postgres", ["show", *SHARED]),
+    ("report", ["report", "month_end", "--sandbox"]),
     ("ray", ["run", "month_end.csv", "--yes", "--ray", "auto", *SHARED]),
 ]
 

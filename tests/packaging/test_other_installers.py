@@ -17,8 +17,10 @@ pytestmark = pytest.mark.torture
 #: Extra -> what it brings, imported through the module of ours that wants it.
 BROUGHT = {
     "fast": "import uvloop; from batchcredit.engine import loop",
+    "otel": "import opentelemetry.sdk; from batchcredit.console import telemetry",
     "postgres": "import psycopg; from batchcredit.ledger import postgres",
     "ray": "import ray, nacl; from batchcredit.distributed import crew",
+    "report": "from batchcredit.report import renderer; renderer()",
 }
 
 
