@@ -31,8 +31,10 @@ _LONGEST_NAME: Final = 40
 #: Room beside the first and the last bar of a log scale, as a factor.
 _MARGIN: Final = 1.5
 
-#: So many steps a chart shows at most.
+#: So many steps a chart shows at most. A step of a long one has so many units at the least, since each is
+#: dated when it is written down, and leaves a moment later.
 _STEPS: Final = 120
+_CALM: Final = 5
 
 _INK, _FAINT, _FILL, _LIMIT, _PAUSE = (
     "var(--ink)",
@@ -92,9 +94,10 @@ def _steps(series: RequestSeries, unit_s: int) -> Iterator[Step]:
 
 
 def _merged(series: RequestSeries, unit_ms: int) -> int:
-    """How many pieces make a step."""
+    """How many pieces make a step: where there is time enough, so many that a moment is not seen."""
     whole = math.lcm(series.width_ms, unit_ms) // series.width_ms
-    return whole * math.ceil(len(series.counts) / _STEPS / whole)
+    fewest = math.ceil(len(series.counts) / _STEPS / whole)
+    return whole * max(fewest, _CALM if len(series.counts) >= _CALM * _CALM * whole else 1)
 
 
 def shares(money: Sequence[MoneyFigures]) -> Markup:

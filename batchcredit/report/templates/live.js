@@ -3,6 +3,7 @@
   const updated = document.querySelector("#updated");
   const state = document.querySelector("#live-state");
   const patience = 100;
+  const longest = 20000;
   let misses = 0;
 
   function say(words) {
@@ -46,7 +47,7 @@
   async function refresh() {
     const now = document.querySelector("main");
     try {
-      const answer = await fetch(location.href, { cache: "no-store", signal: AbortSignal.timeout(4 * every) });
+      const answer = await fetch(location.href, { cache: "no-store", signal: AbortSignal.timeout(longest) });
       if (!answer.ok) {
         throw new Error(String(answer.status));
       }
