@@ -62,9 +62,10 @@ def served() -> Iterator[Served]:
 
 def _soon(page: "Page", where: str, words: str) -> None:
     """Wait until something says so; the page's policy stops scripts that come as text, a test's too."""
+    from chromium import WAIT_MS
     from playwright.sync_api import expect
 
-    expect(page.locator(where)).to_contain_text(words)
+    expect(page.locator(where)).to_contain_text(words, timeout=WAIT_MS)
 
 
 def sending(minutes: int, credited: int, needs: int = 30) -> Report:
