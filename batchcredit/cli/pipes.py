@@ -119,7 +119,6 @@ class Way:
         except OSError as error:
             raise disk_error(Path("stdout"), error) from error
         if not taken:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing is flushed there at exit
             console.warn(f"nobody reads stdout any more; all of it can be had again: {again}")
 
 

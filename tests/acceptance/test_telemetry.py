@@ -174,7 +174,7 @@ def test_a_collector_in_trouble_harms_no_run(kind: str, shop: CommandLine, sandb
     started = time.monotonic()
     if kind == "hanging":
         with hanging() as url:
-            ended = sent(shop, url + secret_path)
+            ended = sent(shop, url + secret_path, OTEL_EXPORTER_OTLP_TIMEOUT="60")
     elif kind == "refusing":
         with collector(status=400) as heard:
             ended = sent(shop, heard.url + secret_path)
