@@ -37,6 +37,8 @@ def said_of(summary: Summary) -> Iterator[Said]:
             command = summary.mend  # which tells the same rows, and why
         else:
             yield Said("then: ", spoken(summary.mend), urgent=True)
+    elif summary.speed.rows and command is None:
+        yield Said("report: ", spoken(("batchcredit", "report", summary.batch, *summary.again)))
     if command:
         yield Said("next: ", spoken(command), urgent=True)
 

@@ -34,7 +34,7 @@ class Speed:
 class Summary:
     """How a batch stands now. `reasons` counts rows that are not credited; `next` is a command or None.
     `to_fix` is the list of rows to correct that this command wrote, `mend` the command that takes it.
-    `warnings` are those of the plan."""
+    `warnings` are those of the plan, `again` the flags that name the same settings and ledger once more."""
 
     batch: str
     rows: int
@@ -46,6 +46,7 @@ class Summary:
     next: tuple[str, ...] | None
     to_fix: Path | None = None
     mend: tuple[str, ...] | None = None
+    again: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
     @property
@@ -116,7 +117,7 @@ def summed_up(
             by_status = amounts.setdefault(tally.currency, {})
             by_status[status] = by_status.get(status, Decimal(0)) + tally.amount
     command = None if is_over else _next(name, counts, reasons, again)
-    return Summary(name, rows, counts, reasons, amounts, None, Speed(), command)
+    return Summary(name, rows, counts, reasons, amounts, None, Speed(), command, again=again)
 
 
 def _held_up(reasons: Mapping[str, int]) -> int:

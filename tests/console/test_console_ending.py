@@ -72,6 +72,13 @@ def test_where_rows_are_to_be_corrected_the_next_command_takes_them() -> None:
     assert with_doubts[-2:] == [f"then: {' '.join(mend)}", "next: batchcredit reconcile march"]
 
 
+def test_where_all_is_well_the_report_is_named() -> None:
+    """With the flags of this ledger; not where something else has to be done first."""
+    done = summary(counts={"credited": 320}, reasons={}, next=None, again=("--ledger", "sqlite:///x.db"))
+    assert shown(done)[-1] == "report: batchcredit report march --ledger sqlite:///x.db"
+    assert not any("report:" in line for line in shown(summary()))
+
+
 def test_commands_and_paths_are_whole() -> None:
     """However narrow the terminal: nothing is put into them, nothing is left out."""
     path = Path("/srv") / ("finance " * 12).strip() / "march.results.csv"

@@ -58,6 +58,13 @@ def test_nothing_is_said_before_it_is_known(per_s: float) -> None:
     assert lane.left_s(0) == 0.0
 
 
+def test_two_rows_tell_nothing() -> None:
+    """One distance between two rows can be anything."""
+    lane = Watched(1, never)
+    lane.go_on(2.5)
+    assert lane.left_s(10) is None
+
+
 @given(st.floats(1, 5_000), st.floats(1, 900), st.floats(0.05, 0.95))
 def test_a_pause_is_counted(per_s: float, pause_s: float, part: float) -> None:
     """While it lasts, what is left of it comes to the time of the rows; afterwards it is forgotten."""
