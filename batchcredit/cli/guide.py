@@ -22,10 +22,10 @@ Nothing is sent twice: a run that was stopped or killed goes on with the same co
 
 BEGINNING = """Examples:
 
-  batchcredit init                       settings, step by step
-  batchcredit check march.csv            what a run would do
-  batchcredit run march.csv --sandbox    rehearse; no money moves
-  batchcredit run march.csv              send; asks before it does
+  batchcredit init                     settings, step by step
+  batchcredit check march.csv          what a run would do
+  batchcredit run march.csv --sandbox  rehearse, without money
+  batchcredit run march.csv            send; it asks first
 
 Each command explains itself: batchcredit run --help
 What else there is to know stands in README.md and docs/"""

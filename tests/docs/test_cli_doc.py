@@ -51,6 +51,7 @@ def test_help_keeps_its_examples_whole() -> None:
         assert "  batchcredit run march.csv --sandbox" in shown
     for name in _COMMANDS:
         assert max(map(len, app[name].help_epilogue.splitlines())) <= 60, name
+    assert max(map(len, app.help_epilogue.splitlines())) <= 60
 
 
 def test_help_imports_nothing_slow() -> None:
