@@ -22,9 +22,9 @@ Nothing is sent twice: a run that was stopped or killed goes on with the same co
 
 BEGINNING = """Examples:
 
-  batchcredit init                     settings, step by step
+  batchcredit init                     write the settings
   batchcredit check march.csv          what a run would do
-  batchcredit run march.csv --sandbox  rehearse, without money
+  batchcredit run march.csv --sandbox  rehearse; no money
   batchcredit run march.csv            send; it asks first
 
 Each command explains itself: batchcredit run --help
