@@ -13,7 +13,7 @@ from batchcredit.cli.bench import bench
 from batchcredit.cli.completion import completion
 from batchcredit.cli.custody import audit, ledger
 from batchcredit.cli.explain import explain
-from batchcredit.cli.flags import Common
+from batchcredit.cli.flags import Common, with_values
 from batchcredit.cli.health import health
 from batchcredit.cli.history import history
 from batchcredit.cli.init import init
@@ -54,6 +54,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command; its exit code, as the contract says. `help COMMAND` is `COMMAND --help`."""
     if list(arguments[:1]) == ["help"]:
         arguments = [*arguments[1:], "--help"]
+    arguments = with_values(arguments)
     with host.interrupted_by_stop_signals():
         ending.begin()
         code = _ended(arguments)

@@ -1,9 +1,10 @@
 """The flags, grouped as the commands share them."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
@@ -140,9 +141,13 @@ class Sending:
         ),
     ] = None
     serve: Annotated[
-        bool, _flag("Show the report in a browser on this machine while rows are sent; prints its address.")
-    ] = False
-    serve_port: Annotated[int | None, _flag("With --serve: its port, else any free one.", "PORT")] = None
+        int | None,
+        _flag(
+            "Show the report in a browser on this machine while rows are sent, at this port or any free one; "
+            "prints its address.",
+            "[PORT]",
+        ),
+    ] = None
     ray: Annotated[
         str | None,
         _flag("Send from the Ray cluster at HOST:PORT, or auto; the ledger is in PostgreSQL.", "ADDRESS"),
@@ -150,6 +155,20 @@ class Sending:
     senders: Annotated[int | None, _flag("With --ray: so many senders, else one for each machine.", "N")] = (
         None
     )
+
+
+#: What a bare `--serve` stands for: any free port.
+ANY_PORT = 0
+
+
+def with_values(arguments: Sequence[str]) -> list[str]:
+    """The arguments, in which a flag that may go without its value has one."""
+    given = list(arguments)
+    flags = given[: given.index("--")] if "--" in given else given
+    for place, (flag, following) in enumerate(pairwise([*flags, ""])):
+        if flag == "--serve" and not following.isdecimal():
+            given[place] = f"--serve={ANY_PORT}"
+    return given
 
 
 Sandbox = Annotated[bool, _flag("The ledger of rehearsals.")]

@@ -189,7 +189,7 @@ def _watched(
     how: "SendOptions", sending: Sending, settings: "Settings", console: "Console"
 ) -> Iterator["SendOptions"]:
     """The same, shown in a browser where --serve asks for it, and spread where --ray does."""
-    if not sending.serve:
+    if sending.serve is None:
         with _spread(how, sending, settings) as spread:
             yield spread
         return
@@ -198,7 +198,7 @@ def _watched(
     from batchcredit.report import renderer
 
     renderer()
-    errand = Errand.of(how, settings, sending.serve_port or 0)
+    errand = Errand.of(how, settings, sending.serve)
     with served(errand, console.warn) as view, _spread(how, sending, settings) as spread:
         console.show_address(view.address)
         yield replace(spread, watch=view.show)

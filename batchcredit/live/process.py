@@ -87,7 +87,7 @@ def _address(child: subprocess.Popen[bytes], errand: Errand, complaints: IO[byte
         raise RefusedError(
             f"the live view does not start: {_why(said, complaints)}",
             reason="serve",
-            cure="name a free port with --serve-port, or leave --serve out",
+            cure="name a free port (--serve 8642), or leave --serve out",
         )
     return f"http://{HOST}:{port}/{token}/"
 

@@ -8,6 +8,8 @@ import pytest
 from command_line import CommandLine, Ended, Sandbox
 from terminal import terminal
 
+from batchcredit.cli.flags import with_values
+
 LIKE = ("--yes", "--json")
 OUT = ("--out", "batch.results.csv")
 
@@ -335,3 +337,19 @@ def test_settings_from_elsewhere(shop: CommandLine, sandbox: Sandbox) -> None:
     assert shop("run", path, *LIKE, "--ledger", f"sqlite:///{other}").code == 0
     assert other.exists()
     assert not shop.ledger.exists()
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("run --serve month.csv", "run --serve=0 month.csv"),
+        ("run --serve 8642 month.csv", "run --serve 8642 month.csv"),
+        ("run --serve=8642 month.csv", "run --serve=8642 month.csv"),
+        ("run month.csv --serve", "run month.csv --serve=0"),
+        ("run month.csv --serve --yes", "run month.csv --serve=0 --yes"),
+        ("run -- --serve", "run -- --serve"),
+    ],
+)
+def test_a_port_may_be_left_out(typed: str, meant: str) -> None:
+    """What follows `--serve` is its port if it is a number, and else what it would be without it."""
+    assert with_values(typed.split()) == meant.split()

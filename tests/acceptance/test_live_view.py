@@ -145,8 +145,8 @@ def test_a_port_in_use_is_refused_before_anything_is_sent(slow: CommandLine, san
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        ended = slow("run", path, "--yes", "--json", "--serve", "--serve-port", taken.getsockname()[1])
-    assert "--serve-port" in refused(ended, "serve")
+        ended = slow("run", path, "--yes", "--json", "--serve", taken.getsockname()[1])
+    assert "--serve 8642" in refused(ended, "serve")
     assert sandbox.book() == []
     assert not slow.ledger.exists()
 
