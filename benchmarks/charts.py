@@ -17,6 +17,9 @@ OTHERS = "#8c959f"
 #: Where a page is dark its own colours are the wrong ones; a picture on GitHub is asked too.
 DARK = {INK: "#e6edf3", FAINT: "#30363d", OURS: "#58a6ff", OTHERS: "#768390"}
 
+#: A browser's letters are wider than those that the labels were measured with.
+PADDING = {"left": 26, "right": 12, "top": 12, "bottom": 12}
+
 WIDTH = 460
 BAR = 22
 FEWEST_SHOWN = 10.0
@@ -74,7 +77,7 @@ def _panels(rows: Sequence[Mapping[str, Any]], facet: str) -> list[str]:
 def _styled(chart: Any) -> Any:
     axis = {"labelColor": INK, "domain": False, "ticks": False, "labelLimit": 300, "labelFontSize": 12}
     return (
-        chart.configure(background="transparent", font="sans-serif", padding=12)
+        chart.configure(background="transparent", font="sans-serif", padding=PADDING)
         .configure_axis(**axis, gridColor=FAINT)
         .configure_axisY(grid=False)
         .configure_view(stroke=None)
