@@ -79,7 +79,7 @@ class ClickSend(Provider):
     settings = ClickSendSettings
     rules = Rules(
         account=_USER_ID.pattern,
-        account_cure="the client's ClickSend user id: digits, without a leading zero",
+        account_cure="Give the client's ClickSend user id: digits, without a leading zero.",
         decimals=4,
         columns={"client_user_id": "account", "balance": "amount"},
     )

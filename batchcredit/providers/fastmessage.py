@@ -80,7 +80,7 @@ class FastMessage(Provider):
     settings = FastMessageSettings
     rules = Rules(
         account=".{1,128}",
-        account_cure="the client's username, at most 128 characters",
+        account_cure="Give the client's username, at most 128 characters.",
         decimals=2,
         currencies=frozenset({"KES"}),
         default_currency="KES",

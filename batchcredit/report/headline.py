@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
+from zoneinfo import ZoneInfo
 
+from batchcredit.report.figures import when
 from batchcredit.report.model import Report
 
 #: How it went, as the page shows it beside the words.
@@ -48,8 +50,22 @@ def _points(report: Report) -> Iterator[str]:
         yield "The file does not have the control totals that were expected of it."
     if any(account.explained is False for account in report.own_accounts):
         yield "Your own account does not show what was credited: see below."
+    yield from _standstill(report)
     if report.standing.running:
         yield "Rows are being sent now; this is how it stood when the page was made."
+
+
+def _standstill(report: Report) -> Iterator[str]:
+    """Where nothing is sent now, and why: lanes that were halted, and pauses that are not over."""
+    zone = ZoneInfo(report.zone)
+    for lane in report.lanes:
+        if lane.halt_reason and report.counts.get("not_sent"):
+            why = f"{lane.halt_reason}: {lane.halt_message}" if lane.halt_message else lane.halt_reason
+            yield f"{lane.provider} was halted, so its other rows are not sent ({why})."
+    if report.standing.running:
+        until = {one.provider: one.until for one in report.pauses if one.until > report.made_at}
+        for provider, moment in until.items():
+            yield f"{provider} asked for a pause until {when(moment, zone)}."
 
 
 _POINTS: Final = {
@@ -64,7 +80,7 @@ _POINTS: Final = {
 #: The same, while it goes on.
 _WHILE_SENDING: Final = {
     "in_doubt": "{0} {1} in doubt or being sent right now. Do not send or pay it in another way.",
-    "not_sent": "{0} {1} still to be sent.",
+    "not_sent": "{0} {1} not sent yet.",
 }
 
 

@@ -74,6 +74,16 @@ class Step:
     command: str
     tasks: tuple[Task, ...]
 
+    @property
+    def lead(self) -> str:
+        """What comes before it, where it takes a file back."""
+        mends = all(task.status in ("rejected", "invalid") for task in self.tasks)
+        if not mends or not self.command:
+            return ""
+        if self.command.startswith("batchcredit results "):
+            return "Their list is not there any more; this writes it again:"
+        return "When the rows of this file are corrected:"
+
 
 @dataclass(frozen=True, slots=True)
 class NeedRow:

@@ -16,7 +16,7 @@ from batchcredit.ledger.base import PIECES_MS
 from batchcredit.report import charts, figures
 from batchcredit.report.drawing import drawn
 from batchcredit.report.headline import ATTENTION, DANGER, GOOD, headline
-from batchcredit.report.model import Balance, RequestSeries, Standing
+from batchcredit.report.model import Balance, PauseFigures, RequestSeries, Standing
 
 AMOUNTS = st.decimals(min_value=-(10**15), max_value=10**15, places=6)
 
@@ -126,5 +126,21 @@ def test_how_it_went_has_the_right_colour() -> None:
     assert going_on.sentence == "9,998 of 10,000 rows were credited so far."
     assert going_on.points[:2] == (
         "1 row is in doubt or being sent right now. Do not send or pay it in another way.",
-        "1 row is still to be sent.",
+        "1 row is not sent yet.",
     )
+    assert any("kenya was halted" in point and "wallet_empty" in point for point in going_on.points)
+
+
+def test_a_pause_that_lasts_is_told_while_rows_are_sent() -> None:
+    """Until when, on the operator's clock; one that is over is not, nor is any when nobody sends."""
+    report = replace(example(), zone="Africa/Nairobi")
+    until = datetime(2026, 4, 2, 9, 30, tzinfo=UTC)
+    pauses = tuple(
+        PauseFigures(provider, report.made_at - timedelta(hours=1), ends, "HTTP 429")
+        for provider, ends in (("kenya", until), ("clicksend-au", report.made_at))
+    )
+    paused = replace(report, pauses=pauses, standing=Standing(4, "", running=True))
+    said = [point for point in headline(paused).points if "pause" in point]
+    assert said == ["kenya asked for a pause until 2026-04-02 12:30:00."]
+    ended = replace(paused, standing=Standing(4, ""))
+    assert not any("pause" in point for point in headline(ended).points)

@@ -55,6 +55,11 @@ def ledger(tmp_path: Path, clock: Clock) -> Iterator[Ledger]:
         yield held
 
 
+def end(ledger: Ledger, batch: BatchRecord) -> None:
+    """Its run has ended."""
+    ledger.end_run(ledger.runs(batch.id)[-1].id, batch.id, "stopped")
+
+
 def reported(ledger: Ledger, batch: BatchRecord, known: Settings) -> Report:
     """The report of a batch as it stands now."""
     return report_of(ledger, ledger.batches(batch.name)[0], how(), known)
@@ -74,6 +79,7 @@ def test_sums_are_those_of_the_rows(
     ]
     batch = enrol(ledger, name, asked)
     drive(ledger, batch, [state for _, state in rows])
+    end(ledger, batch)
     report = reported(ledger, batch, known)
     there = ledger.rows(batch.id, 1, batch.rows)
     assert report.is_conserved
@@ -143,6 +149,7 @@ def test_the_most_urgent_rows_are_told_and_the_rest_counted(
     batch = enrol(ledger, "b", [Row(f"c{number}") for number in range(6)])
     ends = [State.REJECTED, State.UNSENT, State.IN_DOUBT, State.CREDITED, State.IN_DOUBT, State.REJECTED]
     drive(ledger, batch, ends)
+    end(ledger, batch)
     with ledger._transaction():  # type: ignore[attr-defined]
         ledger._change("UPDATE transfer SET reason = 'overpaid' WHERE row IN (4, 5)")  # type: ignore[attr-defined]
     report = reported(ledger, batch, known)
@@ -156,6 +163,7 @@ def test_each_row_has_a_next_step(ledger: Ledger, known: Settings) -> None:
     wanted = [State.IN_DOUBT, State.REJECTED, State.UNSENT, State.PENDING]
     batch = enrol(ledger, "b", [Row(f"c{number}") for number in range(4)])
     drive(ledger, batch, wanted)
+    end(ledger, batch)
     with ledger._transaction():  # type: ignore[attr-defined]
         ledger._change("UPDATE transfer SET reason = 'open_elsewhere' WHERE row = 4")  # type: ignore[attr-defined]
     needs = {need.row: need for need in reported(ledger, batch, known).needs}
@@ -165,6 +173,29 @@ def test_each_row_has_a_next_step(ledger: Ledger, known: Settings) -> None:
     assert needs[3].command == "batchcredit resume b"
     assert needs[4].command == ""
     assert all(need.next_step.endswith(".") for need in needs.values())
+
+
+def test_a_run_that_goes_on_is_not_interrupted(ledger: Ledger, known: Settings) -> None:
+    """What is being sent, or waits for its turn, needs nobody and has no reason; nobody has to type anything
+    yet. The same, when it has ended: what is left is to be sent."""
+    batch = enrol(ledger, "b", [Row(f"c{number}") for number in range(5)])
+    begin(ledger, batch)
+    for row in (1, 2, 3):
+        claim(ledger, batch, row)
+    settle(ledger, batch, 1, Event.REJECT, reason="unknown_account")
+    settle(ledger, batch, 2, Event.DOUBT, reason="timeout")
+    report = reported(ledger, batch, known)
+    assert report.standing.running
+    assert (report.standing.next, report.standing.stop_reason) == ("", "")
+    assert [(need.row, need.command) for need in report.needs] == [(2, ""), (1, "")]
+    assert report.needs_total == 2
+    assert {reason.reason for reason in report.reasons} == {"unknown_account", "timeout"}
+    assert report.counts == {"rejected": 1, "in_doubt": 2, "not_sent": 2}
+    end(ledger, batch)
+    report = reported(ledger, batch, known)
+    assert report.standing.next == "batchcredit reconcile b"
+    assert report.needs_total == 5
+    assert all(need.command for need in report.needs)
 
 
 def test_runs_are_told_apart(ledger: Ledger, clock: Clock, known: Settings) -> None:

@@ -71,13 +71,16 @@ PAUSES_MOST = 500
 #: So many runs are told, the newest ones, each with its requests in so many pieces of time.
 _RUNS_MOST, _PIECES = 20, 240
 
+_LEFT = (State.PENDING, State.UNSENT)
+
 #: The most urgent first: what was paid twice, then what may have been, then what a person has to correct.
 _URGENCY = (
     (State.IN_DOUBT, State.SENDING),
     (State.REJECTED,),
     (State.INVALID,),
-    (State.PENDING, State.UNSENT),
+    _LEFT,
 )
+_WHILE_RUNNING = ((State.IN_DOUBT,), (State.REJECTED,), (State.INVALID,))
 
 
 def report_of_batch(name: str, how: SendOptions, settings: Settings) -> Report:
@@ -100,7 +103,8 @@ def refuse_unconserved(report: Report, page: Path) -> None:
 
 def report_of(ledger: LedgerReader, batch: BatchRecord, how: SendOptions, settings: Settings) -> Report:
     """All that a ledger knows of a batch. Whether rows and money add up is told, not demanded."""
-    return _Gathering(ledger, batch, how, settings).report()
+    running = any(sender.batch == batch.name for sender in ledger.senders())
+    return _Gathering(ledger, batch, how, settings, running).report()
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,7 @@ class _Gathering:
     batch: BatchRecord
     how: SendOptions
     settings: Settings
+    running: bool
 
     def report(self) -> Report:
         batch, parts = self.batch, self.parts
@@ -140,7 +145,7 @@ class _Gathering:
             own_accounts=tuple(map(_own_account, own_accounts(self.ledger, batch))),
             needs=tuple(self._needs()),
             needs_total=self._needing,
-            reasons=tuple(figures.by_reason(self.tallies)),
+            reasons=tuple(figures.by_reason(filter(self._is_told, self.tallies))),
             overpaid=self.summary.overpaid,
             decisions=sum(1 for _ in self.ledger.audit(batch.name)),
             runs=tuple(self._runs()),
@@ -208,13 +213,23 @@ class _Gathering:
         batch, summary = self.batch, self.summary
         return Standing(
             exit_code=summary.exit_code,
-            next=shlex.join(summary.next or ()),
-            running=any(sender.batch == batch.name for sender in self.ledger.senders()),
+            next="" if self.running else shlex.join(summary.next or ()),
+            running=self.running,
             finished_at=_maybe(batch.finished_ms),
-            stop_reason=batch.stop_reason,
+            stop_reason="" if self.running else batch.stop_reason,
             closed=batch.closed_why,
             archive=batch.archive,
         )
+
+    @property
+    def _urgency(self) -> Sequence[tuple[State, ...]]:
+        """While a run goes on, what it is sending, and has yet to send, is nobody's business."""
+        return _WHILE_RUNNING if self.running else _URGENCY
+
+    def _is_told(self, tally: Tally) -> bool:
+        """A row that waits for its turn has the reason it would have if the run were killed now."""
+        waits = tally.state is State.SENDING or tally.reason == self.batch.stop_reason
+        return not (self.running and waits and tally.state in (State.SENDING, *_LEFT))
 
     def _controls(self) -> Iterator[ControlTotal]:
         for number, run in self.told:
@@ -227,8 +242,8 @@ class _Gathering:
 
     @property
     def _needing(self) -> int:
-        needy = (tally for tally in self.tallies if figures.needs_someone(STATUS[tally.state], tally.reason))
-        return sum(tally.rows for tally in needy)
+        needy = {state for states in self._urgency for state in states}
+        return sum(tally.rows for tally in self.tallies if tally.state in needy or tally.reason == OVERPAID)
 
     @cached_property
     def _steps(self) -> NextSteps:
@@ -236,7 +251,9 @@ class _Gathering:
         return NextSteps(self.batch.name, to_fix, lanes.rules(self.settings.profiles), self.how.again)
 
     def _needs(self) -> Iterator[NeedsSomeone]:
-        return (figures.needy(row, *self._steps.of(row)) for row in self._needy_rows())
+        for row in self._needy_rows():
+            sentence, command = self._steps.of(row)
+            yield figures.needy(row, sentence, "" if self.running else command)
 
     def _needy_rows(self) -> Iterator[ResultRow]:
         """The first rows that need somebody, in the order of their urgency."""
@@ -245,7 +262,7 @@ class _Gathering:
             found = self.ledger.rows_in(self.batch.id, (), (OVERPAID,), left)
             left -= len(found)
             yield from found
-        for states in _URGENCY:
+        for states in self._urgency:
             if left and there.intersection(states):
                 rows = self.ledger.rows_in(self.batch.id, states, (), left)
                 found = [row for row in rows if row.reason != OVERPAID]
