@@ -13,6 +13,7 @@ import os
 import re
 import resource
 import select
+import shlex
 import signal
 import socket
 import sys
@@ -83,6 +84,15 @@ def user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return str(os.getuid())
+
+
+def to_install(extra: str) -> str:
+    """The command that adds an extra to the environment that runs this.
+
+    It names that environment's Python: the `pip` of a path may belong to another one, which has no
+    batchcredit and would ask an index for whatever is called so there.
+    """
+    return f"{shlex.quote(sys.executable or 'python3')} -m pip install 'batchcredit[{extra}]'"
 
 
 def name() -> str:

@@ -14,6 +14,13 @@ _COMMON = Common()
 #: What a shell reads when it starts, where completion needs a line in it.
 _STARTS_WITH = {"bash": ".bashrc", "zsh": ".zshrc"}
 
+#: For a zsh that has not begun to complete anything yet, and for one that looked for such files before.
+_LOADED = """
+# Complete batchcredit
+(( $+functions[compdef] )) || {{ autoload -Uz compinit && compinit -i }}
+autoload -Uz {name} && compdef {name} batchcredit
+"""
+
 
 def completion(
     shell: Literal["bash", "zsh", "fish"],
@@ -25,7 +32,7 @@ def completion(
     """Let Tab complete commands, flags, files and batches.
 
     It prints a script for your shell. With --install it writes the script into your home, and for bash and
-    zsh a line into .bashrc or .zshrc that loads it; it says what it wrote. Start a new shell then.
+    zsh lines into .bashrc or .zshrc that load it; it says what it wrote. Start a new shell then.
     """
     if not install:
         put(_script(shell))
@@ -37,6 +44,9 @@ def completion(
         before = start.read_bytes() if start.is_file() else b""
         written = app.install_completion(shell=shell)
         written.write_text(_script(shell))
+        if shell == "zsh" and written.name.encode() not in before:
+            with start.open("a") as file:
+                file.write(_LOADED.format(name=written.name))
         changed = start.is_file() and start.read_bytes() != before
     except OSError as error:
         raise StorageError(
@@ -45,7 +55,7 @@ def completion(
             cure=f"write it yourself: batchcredit completion {shell} > FILE",
         ) from error
     if changed:
-        console.note(f"{start} has a line more, which loads it")
+        console.note(f"{start} loads it now, by the lines that were added")
     console.note(f"start a new {shell}, and press Tab")
     put(written)
     return 0

@@ -1,6 +1,7 @@
 """init: the first settings file, asked for step by step."""
 
 import json
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,15 +21,14 @@ _COMMON = Common()
 _FILE = Path("batchcredit.toml")
 _DEMO = Path("demo.csv")
 
-#: An answer that can't be understood is asked for again so often.
-_TIMES = 5
-
 #: What is proposed for one transfer and for one batch. A person agrees to it or types another.
 _PROPOSED = {"max_amount": {"": "500", "KES": "50000"}, "max_total": {"": "20000", "KES": "2000000"}}
 _LIMITS = {
     "max_amount": "More than this is refused. The most for one transfer",
     "max_total": "The most for one batch",
 }
+
+_AS_WRITTEN = "together they are written USD:500, KES:50000"
 
 _DEMO_ROWS = """\
 provider,account,amount,currency,reference
@@ -89,7 +89,7 @@ def init(
         for variable in profile.from_environment:
             console.note(f"the secret of {profile.name}: read -rs {variable} && export {variable}")
     if out:
-        console.note(f"it is not where it is looked for: add --config {out} to each command")
+        console.note(f"nothing looks for it there: add --config {shlex.quote(str(out))} to each command")
     return _written(path, list(_next(draft)), common)
 
 
@@ -114,9 +114,9 @@ class _Answers:
         return self._typed(question, default, fault)
 
     def _typed(self, question: str, default: str, fault: Callable[[str], str] | None) -> str:
-        from batchcredit.console.base import asked, shown
+        from batchcredit.console.base import TRIES, asked, shown
 
-        for _ in range(_TIMES):
+        for _ in range(TRIES):
             said = asked(f"{question}{f' [{default}]' if default else ''}: ") or default
             wrong = self._wrong(said, fault)
             if not wrong:
@@ -155,7 +155,7 @@ def _asked_for(kinds: Sequence[str], answers: _Answers) -> tuple["Draft", dict[P
 
     if not kinds and answers.yes:
         raise _usage("--yes asks nothing, and no provider is named", "add --provider KIND")
-    adapters = [registry.load(kind) for kind in kinds or _kinds(answers)]
+    adapters = [registry.load(kind) for kind in dict.fromkeys(kinds or _kinds(answers))]
     secrets: dict[Path, str] = {}
     profiles = [_profile(adapter, answers, secrets) for adapter in adapters]
     limits = _limits(adapters, answers)
@@ -170,11 +170,14 @@ def _kinds(answers: _Answers) -> list[str]:
     installed = ", ".join(registry.installed())
 
     def fault(said: str) -> str:
-        unknown = [kind for kind in said.replace(",", " ").split() if kind not in registry.installed()]
+        kinds = said.replace(",", " ").split()
+        unknown = [kind for kind in kinds if kind not in registry.installed()]
+        if not kinds:
+            return "an answer is needed here"
         return f"{unknown[0]} is none of {installed}" if unknown else ""
 
     said = answers("provider", f"Which providers do you use? {installed}", "clicksend", fault)
-    return list(dict.fromkeys(said.replace(",", " ").split()))
+    return said.replace(",", " ").split()
 
 
 def _profile(adapter: type["Provider"], answers: _Answers, secrets: dict[Path, str]) -> "ProfileDraft":
@@ -257,13 +260,15 @@ def _fault_of_limit(said: str) -> str:
 
     if said == "none":
         return ""
+    amounts = list(_amounts(said))
     try:
-        for currency, amount in _amounts(said):
+        for currency, amount in amounts:
             values.currency(currency)
             values.limit(amount)
     except ValueError as error:
-        return f"{error}; together they are written USD:500, KES:50000"
-    return ""
+        return f"{error}; {_AS_WRITTEN}"
+    unlike = len(dict(amounts)) == len(amounts) > 0
+    return "" if unlike else f"each currency has one amount; {_AS_WRITTEN}"
 
 
 def _fault_of_zone(said: str) -> str:
@@ -310,7 +315,7 @@ def _next(draft: "Draft") -> Iterator[tuple[str, ...]]:
 
 def _written(path: Path, commands: Sequence[tuple[str, ...]], common: Common) -> int:
     console = console_of(common)
-    console.note("next:" + "".join(f"\n  {' '.join(command)}" for command in commands))
+    console.note("next:" + "".join(f"\n  {shlex.join(command)}" for command in commands))
     if common.json:
         put(json.dumps(without_batch(results=str(path), next=list(commands[0]))))
     else:

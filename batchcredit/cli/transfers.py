@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from batchcredit import host
 from batchcredit.cli.flags import (
     BEFORE,
     Common,
@@ -225,7 +226,7 @@ def _spread(how: "SendOptions", sending: Sending, settings: "Settings") -> Itera
         raise RefusedError(
             f"--ray needs {error.name}, which is not installed",
             reason="usage",
-            cure="pip install 'batchcredit[ray]', here and on every machine of the cluster",
+            cure=f"{host.to_install('ray')}, here and on every machine of the cluster",
         ) from error
     with joined(sending.ray, sending.senders) as fleet:
         yield replace(how, fleet=fleet)

@@ -18,6 +18,9 @@ from batchcredit.wording import visible
 #: How much is told: -q, nothing, -v, -vv.
 QUIET, NORMAL, VERBOSE, EVERYTHING = -1, 0, 1, 2
 
+#: An answer that can't be used is asked for again so often.
+TRIES = 5
+
 
 class Console(Attendant):
     """An attendant that shows how a command ended."""
@@ -64,22 +67,35 @@ def _nobody() -> RefusedError:
 
 
 def asked_secretly(question: str) -> str:
-    """A secret that a person types, one line that the terminal does not show; refused where it would."""
+    """A secret that a person types, one line that the terminal does not show; refused where it would.
+
+    What no secret can be is asked for again, a few times.
+    """
     if not sys.stdin.isatty():
         raise _nobody()
+    for _ in range(TRIES):
+        secret = _typed_unseen(question)
+        if secret and secret.isprintable():
+            return secret
+        shown("  one line of letters, digits and signs is needed here")
+    raise _no_secret()
+
+
+def _typed_unseen(question: str) -> str:
     with host.interrupted_by_stop_signals(), warnings.catch_warnings():
         warnings.simplefilter("error", getpass.GetPassWarning)
         try:
-            secret = getpass.getpass(visible(question), sys.stderr).strip()
-        except getpass.GetPassWarning:
-            secret = ""
-    if not secret or not secret.isprintable():
-        raise RefusedError(
-            "no secret was typed that can be used: one line of letters, digits and signs",
-            reason="usage",
-            cure="type it again, or keep it in the environment",
-        )
-    return secret
+            return getpass.getpass(visible(question), sys.stderr).strip()
+        except (getpass.GetPassWarning, EOFError):
+            raise _no_secret() from None
+
+
+def _no_secret() -> RefusedError:
+    return RefusedError(
+        "no secret was typed that can be used: one line of letters, digits and signs",
+        reason="usage",
+        cure="type it again, or keep it in the environment",
+    )
 
 
 def shown(text: str) -> None:

@@ -323,7 +323,7 @@ def providers(installed: Mapping[str, str], settings: Settings) -> str:
         for name, profile in settings.profiles.items()
     )
     profiles = table(("profile", "kind", "login", "base_url", "rate"), rows)
-    source = f"settings: {settings.source or 'none; samples/batchcredit.toml shows how to write them'}"
+    source = f"settings: {settings.source or 'none; batchcredit init writes them'}"
     return text(adapters, "", profiles, source) if settings.profiles else text(adapters, "", source)
 
 

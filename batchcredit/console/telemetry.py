@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
+from batchcredit import host
 from batchcredit.console.base import Console
 from batchcredit.engine.judgement import Judged
 from batchcredit.engine.lane import Lane, LaneState
@@ -51,7 +52,7 @@ def observed(console: Console, command: str) -> Iterator[Console]:
     try:
         telemetry = Telemetry(command)
     except ModuleNotFoundError:
-        console.warn("the environment asks for OpenTelemetry: pip install 'batchcredit[otel]'")
+        console.warn(f"the environment asks for OpenTelemetry: {host.to_install('otel')}")
         yield console
         return
     try:

@@ -5,6 +5,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from batchcredit import host
 from batchcredit.errors import RefusedError
 from batchcredit.ledger.base import Ledger, LedgerReader
 from batchcredit.ledger.postgres.address import SCHEME, address_of, has_secret
@@ -86,7 +87,7 @@ def _postgres_database(url: str) -> "PostgresDatabase":
         raise RefusedError(
             "a postgresql:// ledger needs what is not installed",
             reason="settings",
-            cure="pip install 'batchcredit[postgres]'",
+            cure=host.to_install("postgres"),
         ) from error
     return PostgresDatabase(address_of(url))
 

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from batchcredit import host
 from batchcredit.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -16,6 +17,6 @@ def renderer() -> "Renderer":
         raise RefusedError(
             f"the page of a report needs {error.name}, which is not installed",
             reason="usage",
-            cure="pip install 'batchcredit[report]'",
+            cure=host.to_install("report"),
         ) from error
     return render

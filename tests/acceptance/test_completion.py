@@ -63,6 +63,27 @@ def test_bash_offers_the_batches_of_the_ledger(shop: CommandLine, sandbox: Sandb
     assert bash(shop, f"batchcredit resume {name}.r")[-1] == f"{name}.results.csv"
 
 
+@pytest.mark.parametrize(
+    "start",
+    ["", "autoload -Uz compinit && compinit -u\n"],
+    ids=["a zsh without completion", "one that completes already"],
+)
+def test_zsh_completes_whatever_it_read_before(cli: CommandLine, start: str) -> None:
+    """What --install adds is enough by itself, and is added once."""
+    if not shutil.which("zsh"):
+        pytest.skip("zsh is not installed here: what it does with the script is not tried")
+    rc = cli.home / ".zshrc"
+    rc.write_text(f"{start}PS1='ready> '\n")
+    installed(cli, "zsh")
+    text = rc.read_text()
+    assert str(rc) not in installed(cli, "zsh").stderr
+    assert rc.read_text() == text
+    with terminal(cli, "-i", program=("zsh",)) as shell:
+        shell.wait_for("ready> ")
+        shell.type("echo $_comps[batchcredit]\r")
+        shell.wait_for("\n_cyclopts_batchcredit")
+
+
 def test_it_writes_only_when_asked_and_says_what(cli: CommandLine) -> None:
     """Without --install nothing is written; with it one file and one line, however often."""
     start = cli.home / ".bashrc"

@@ -83,6 +83,24 @@ def test_a_dialogue_that_ends_early_leaves_nothing(alone: CommandLine, sandbox: 
     assert files(alone) == {}
 
 
+def test_an_empty_secret_is_asked_for_again(alone: CommandLine) -> None:
+    """Enter pressed too early costs nothing that was answered before; the end of what is typed ends it."""
+    with terminal(alone, "init", "--provider", "clicksend", "--set", "clicksend.username=shop") as person:
+        for question in ("address of its API", "file for its api_key"):
+            person.wait_for(question)
+            person.type("\r")
+        person.wait_for("api_key (it is not shown): ")
+        wait_for(lambda: not person.echoes)
+        person.type("\r")
+        person.wait_for("is needed here")
+        wait_for(lambda: not person.echoes)
+        person.type(CTRL_D)
+        assert person.end() == 2
+        assert person.echoes
+        assert "type it again, or keep it in the environment" in person.shown
+    assert files(alone) == {}
+
+
 def test_ctrl_c_at_the_secret_gives_the_screen_back(alone: CommandLine) -> None:
     """The terminal shows again what is typed, and nothing was written."""
     with terminal(alone, "init", "--provider", "clicksend", "--set", "clicksend.username=shop") as person:
@@ -129,6 +147,12 @@ def test_a_script_answers_with_flags(alone: CommandLine) -> None:
     assert alone("providers", "--config", "our.toml").code == 0
 
 
+def test_a_provider_that_is_named_twice_is_one(alone: CommandLine) -> None:
+    """One profile, and not a file that holds its name twice."""
+    assert alone("init", "--yes", *CLICKSEND, "--provider", "clicksend").code == 0
+    assert [*tomllib.loads((alone.folder / "batchcredit.toml").read_text())["providers"]] == ["clicksend"]
+
+
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
@@ -142,6 +166,8 @@ def test_a_script_answers_with_flags(alone: CommandLine) -> None:
             "clicksend.rat",
         ),
         (("--yes", "--provider", "clicksend", "--set", "clicksend.base_url=http://x"), "https"),
+        (("--yes", *CLICKSEND, "--set", "limits.max_total=,"), "written USD:500"),
+        (("--yes", *CLICKSEND, "--set", "limits.max_total=USD:500,USD:600"), "each currency has one amount"),
     ],
 )
 def test_a_slip_of_a_script_is_refused(alone: CommandLine, flags: tuple[str, ...], said: str) -> None:
@@ -164,6 +190,11 @@ def test_an_installed_adapter_says_what_it_needs(alone: CommandLine) -> None:
     text = (alone.folder / "batchcredit.toml").read_text()
     assert '# number of the shop\nshop = "nine"' in text
     assert "EUR" in text
+
+
+def test_what_to_type_next_can_be_pasted(alone: CommandLine) -> None:
+    """Also where a name has a blank."""
+    assert "batchcredit run 'my demo.csv' --sandbox" in alone("init", "--demo", "--out", "my demo.csv").stderr
 
 
 def test_a_demo_can_be_rehearsed_at_once(alone: CommandLine) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from documents import ROOT
+from documents import DOCUMENTS, ROOT
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -60,6 +60,12 @@ def test_the_site_asks_no_other_host(site: Path, page: "Page") -> None:
     page.get_by_role("link", name="Why a PUT can pay twice").first.wait_for()
     assert asked
     assert not [url for url in asked if not url.startswith("file:")]
+
+
+def test_nothing_is_left_of_a_merge() -> None:
+    """What a merge could not decide is shown by every reader of a page as if it were meant."""
+    for document in DOCUMENTS:
+        assert not re.search("^(<{7}|={7}$|>{7})", document.read_text(), re.MULTILINE), document
 
 
 def test_every_page_is_in_the_contents(site: Path) -> None:

@@ -69,7 +69,8 @@ def test_it_sends_a_sample_to_the_sandbox(installed: Installed) -> None:
 def test_what_needs_an_extra_says_which(installed: Installed, extra: str, arguments: list[str]) -> None:
     """A refusal with the command that installs it, and no traceback."""
     said = json.loads(installed.batchcredit(*arguments, "--json", expected=2))
-    assert f"pip install 'batchcredit[{extra}]'" in said["error"]["cure"]
+    cure = said["error"]["cure"]
+    assert cure.startswith(f"{installed.bin / 'python'} -m pip install 'batchcredit[{extra}]'")
 
 
 def test_every_extra_is_asked_for_by_something() -> None:
