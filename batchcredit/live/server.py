@@ -1,5 +1,6 @@
 """One page on loopback, for whoever knows its address, read-only."""
 
+import asyncio
 import hmac
 import secrets
 import socket
@@ -10,17 +11,17 @@ import uvicorn
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HOST = "127.0.0.1"
 
-#: So many connections at a time, and bytes before a request is complete.
-CONNECTIONS_MOST, HEAD_MOST = 16, 16_384
-
-_KEEP_ALIVE_S = 15
+#: So many connections at a time, each for one answer and no longer than that; bytes of a request's head.
+CONNECTIONS_MOST, EXCHANGE_S, HEAD_MOST = 16, 20.0, 16_384
 
 #: Nothing else may frame it, keep it, or learn its address from it. What it may load it says itself.
 HEADERS = {
     "Cache-Control": "no-store",
+    "Connection": "close",
     "Content-Security-Policy": "frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
@@ -55,6 +56,24 @@ class Page:
         return Response(page, media_type="text/html")
 
 
+class Exchange(H11Protocol):
+    """One connection. Anybody on this machine can make one without knowing the address: whoever asks nothing
+    makes room for whoever comes."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        silent = [one for one in self.connections if isinstance(one, Exchange) and not one.cycle]
+        if len(self.connections) >= CONNECTIONS_MOST - 1 and silent:
+            oldest = min(silent, key=lambda one: one.limit.when())
+            oldest.transport.abort()
+            self.connections.discard(oldest)  # at once: many may come together
+        super().connection_made(transport)
+        self.limit = self.loop.call_later(EXCHANGE_S, transport.abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.limit.cancel()
+        super().connection_lost(exc)
+
+
 def bound(port: int) -> socket.socket:
     """A socket on loopback; port 0 takes any free one. Raises OSError where it is taken."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
@@ -69,7 +88,7 @@ def server(app: ASGIApp) -> uvicorn.Server:
     return uvicorn.Server(
         uvicorn.Config(
             app,
-            http="h11",
+            http=Exchange,
             ws="none",
             lifespan="off",
             log_config=None,
@@ -77,7 +96,6 @@ def server(app: ASGIApp) -> uvicorn.Server:
             server_header=False,
             limit_concurrency=CONNECTIONS_MOST,
             h11_max_incomplete_event_size=HEAD_MOST,
-            timeout_keep_alive=_KEEP_ALIVE_S,
             timeout_graceful_shutdown=1,
         )
     )

@@ -8,13 +8,16 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import anyio
 import pytest
 from chromium import LEFT_OUT, find, launched
 from command_line import CommandLine, Running, Sandbox, refused, wait_for
+
+from batchcredit.live.server import bound, server
 
 ADDRESS = re.compile(r"live view: (http://127\.0\.0\.1:\d+/[0-9a-f]{32}/)")
 SLOW = {"rate": "20/s", "timeout": 10}
@@ -90,6 +93,47 @@ def test_only_who_has_the_address_and_only_reads(slow: CommandLine) -> None:
     running.signal(signal.SIGINT)
     assert running.end().code == 4
     assert not is_served(address)
+
+
+def test_who_asks_nothing_keeps_nobody_out(slow: CommandLine) -> None:
+    """Silent connections and half-sent requests, more than there may be: whoever knows the address still gets
+    the page, and the server holds no more of them than it may."""
+    running, address = started(slow, 900)
+    wait_for(lambda: "march" in asked(address).text)  # type: ignore[attr-defined]
+    server = Path(f"/proc/{server_of(running.pid)}/fd")
+    before = len([*server.iterdir()])
+    with ExitStack() as open_ones:
+        for half in (b"", b"GET / HTTP/1.1\r\nHost: x") * 30:
+            line = open_ones.enter_context(
+                socket.create_connection(("127.0.0.1", urlsplit(address).port or 0))
+            )
+            with suppress(ConnectionError):
+                line.sendall(half)
+        assert asked(address).status == 200
+        assert len([*server.iterdir()]) - before <= 16
+    running.signal(signal.SIGINT)
+    assert running.end().code == 4
+
+
+def test_an_exchange_has_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request that is never whole is hung up on."""
+    monkeypatch.setattr("batchcredit.live.server.EXCHANGE_S", 0.2)
+
+    async def nobody(scope: object, receive: object, send: object) -> None:
+        raise AssertionError(scope)
+
+    async def hung_up_on() -> None:
+        listener = bound(0)
+        web = server(nobody)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(web.serve, [listener])
+            async with await anyio.connect_tcp(*listener.getsockname()) as line:
+                await line.send(b"GET / HTTP/1.1\r\nHost: x")
+                with anyio.fail_after(5), pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
+                    await line.receive()
+            web.should_exit = True
+
+    anyio.run(hung_up_on)
 
 
 def test_the_token_is_told_once(slow: CommandLine) -> None:
