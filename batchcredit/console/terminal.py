@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from batchcredit.reader import Example, Survey
 from batchcredit.runner.attendant import Trial
 from batchcredit.runner.intake.guard import at
 from batchcredit.runner.outgoing.lanes import host_of
-from batchcredit.runner.plan import Plan
+from batchcredit.runner.plan import LanePlan, Plan
 from batchcredit.runner.summary import Summary
 from batchcredit.transfer import STATUSES, Event
 from batchcredit.wording import in_money, in_words, visible
@@ -92,7 +92,7 @@ class TerminalConsole(Console):
         self._print(
             Text.assemble((f" {plan.mode} ", style), f" batch {plan.batch} {what}: {plan.rows} rows to send")
         )
-        self._print(self._lanes(plan))
+        self._show_lanes(plan)
         self._say(f"ledger   {plan.ledger.url} ({_ledger(plan)})")
         self._say(f"settings {plan.settings or 'none'}")
         self._say(f"results  {plan.results}")
@@ -100,24 +100,31 @@ class TerminalConsole(Console):
             self._say(f"plan     {plan.checked}")
         self._say(f"takes    {in_words(plan.seconds)} at the configured rate")
 
-    def _lanes(self, plan: Plan) -> Table:
-        table = Table(box=None, header_style="dim")
+    def _show_lanes(self, plan: Plan) -> None:
+        """A table, or where it is too wide the same in lines: whoever agrees to it has to see all of it."""
+        table = Table(box=None, header_style="dim", pad_edge=False)
         for title in ("profile", "login", "host"):
-            table.add_column(title, overflow="fold")  # whoever agrees to it has to see all of it
+            table.add_column(title)
         for title in ("rows", "amount", "own balance", "after"):
-            table.add_column(title, justify="right", overflow="fold")
+            table.add_column(title, justify="right")
         for lane in plan.lanes:
-            for currency, total in lane.totals.items():
-                own = lane.balance
-                known = own is not None and own.currency in ("", currency)
-                table.add_row(
-                    *(lane.profile, _cell(lane.identity.login), host_of(lane.identity.base_url)),
-                    f"{total.rows}",
-                    f"{in_money(total.amount)} {currency}",
-                    f"{in_money(own.amount)} {own.currency}" if own else "not known",
-                    in_money(own.amount - total.amount) if own and known and own.currency else "",
-                )
-        return table
+            login, host_name = visible(lane.identity.login), visible(host_of(lane.identity.base_url))
+            for rows, amount, own, after in _money(lane):
+                table.add_row(lane.profile, Text(login), Text(host_name), rows, amount, own, after)
+        if self._fits(table):
+            self._print(table)
+            return
+        for lane in plan.lanes:
+            login, host_name = visible(lane.identity.login), visible(host_of(lane.identity.base_url))
+            self._print(Text.assemble((lane.profile, "bold"), f": {login} at {host_name}"), soft_wrap=True)
+            for rows, amount, own, after in _money(lane):
+                self._print(Text(f"  rows {rows}, amount {amount}"), soft_wrap=True)
+                then = f", after {after}" if after else ""
+                self._print(Text(f"  own balance {own}{then}"), soft_wrap=True)
+
+    def _fits(self, table: Table) -> bool:
+        boundless = self._out.options.update(max_width=sys.maxsize)
+        return self._out.measure(table, options=boundless).maximum <= self._out.width
 
     def accept_lane(self, profile: str, identity: LaneIdentity, settings: Path | None) -> bool:
         self.warn(f"this ledger has never sent through profile {profile}:")
@@ -188,8 +195,7 @@ class TerminalConsole(Console):
     def show_summary(self, summary: Summary) -> None:
         if self.level > QUIET:
             table = _sums(summary)
-            boundless = self._out.options.update(max_width=sys.maxsize)
-            if self._out.measure(table, options=boundless).maximum > self._out.width:
+            if not self._fits(table):
                 table = _sums(summary, in_one_column=True)
             self._print(Text.assemble("batch ", (visible(summary.batch), "bold")), soft_wrap=True)
             self._print(table)
@@ -208,6 +214,15 @@ class TerminalConsole(Console):
 
 def _cell(text: str) -> Text:
     return Text(visible(text))
+
+
+def _money(lane: LanePlan) -> Iterator[tuple[str, str, str, str]]:
+    """By currency: rows, their amount, and the own balance before and after, as far as it is known."""
+    own = lane.balance
+    for currency, total in lane.totals.items():
+        before = f"{in_money(own.amount)} {own.currency}".rstrip() if own else "not known"
+        after = in_money(own.amount - total.amount) if own and own.currency == currency else ""
+        yield f"{total.rows:,}", f"{in_money(total.amount)} {currency}", before, after
 
 
 def _rows(number: int) -> str:
