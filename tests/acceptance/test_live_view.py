@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import anyio
@@ -18,6 +19,9 @@ from chromium import LEFT_OUT, find, launched
 from command_line import CommandLine, Running, Sandbox, refused, wait_for
 
 from batchcredit.live.server import bound, server
+
+if TYPE_CHECKING:
+    from postgres_server import Server
 
 ADDRESS = re.compile(r"live view: (http://127\.0\.0\.1:\d+/[0-9a-f]{32}/)")
 SLOW = {"rate": "20/s", "timeout": 10}
@@ -153,6 +157,26 @@ def test_the_token_is_told_once(slow: CommandLine) -> None:
     for path in [*slow.folder.rglob("*"), *slow.home.rglob("*")]:
         if path.is_file() and path.suffix != ".err":
             assert token.encode() not in path.read_bytes()
+
+
+def test_the_password_of_a_shared_ledger_stays_in_it(slow: CommandLine, postgres: "Server") -> None:
+    """The page of a batch in PostgreSQL is served, and its server shows the password nowhere."""
+    settings = slow.folder / "batchcredit.toml"
+    settings.write_text(re.sub("(?m)^ledger = .*$", "", settings.read_text()))
+    slow.env["BATCHCREDIT_LEDGER"] = postgres.fresh_url()
+    password = urlsplit(slow.env["BATCHCREDIT_LEDGER"]).password
+    assert password
+    running, address = started(slow, 900)
+    wait_for(lambda: "march" in asked(address).text and "so far" in asked(address).text)  # type: ignore[attr-defined]
+    server = server_of(running.pid)
+    shown = [Path(f"/proc/{server}/{name}").read_text() for name in ("cmdline", "environ")]
+    shown.append(asked(address).text)  # type: ignore[attr-defined]
+    running.signal(signal.SIGINT)
+    ended = running.end()
+    assert ended.code == 4, ended
+    files = [path for path in (*slow.folder.rglob("*"), *slow.home.rglob("*")) if path.is_file()]
+    shown += [ended.stdout, ended.stderr, *(path.read_text(errors="replace") for path in files)]
+    assert not [text for text in shown if password in text]
 
 
 def test_json_log_tells_it_in_one_event(slow: CommandLine) -> None:

@@ -1,9 +1,12 @@
 """A batch that senders on a Ray cluster send, by the command line: what a person sees, and what the sandbox
 was asked to do."""
 
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 import pytest
 from command_line import wait_for
@@ -38,13 +41,18 @@ def written_by_ray(cluster: Cluster) -> Iterator[tuple[str, bytes]]:
 
 
 def test_a_cluster_sends_a_batch(batch: SharedBatch) -> None:
-    """Several senders credit each row once, as one run: one summary, no word of Ray's, no secret where Ray
-    keeps anything, and no process left."""
+    """Several senders credit each row once, as one run, and on one page: one summary, no word of Ray's, no
+    secret where Ray keeps anything, and no process left."""
     batch.control.set(latency_s=0.5)
-    cluster, running = batch.cluster, batch.run()
+    cluster, running = batch.cluster, batch.run("--senders", "2", "--serve")
     wait_for(lambda: running.has_ended or len(cluster.senders()) == 2, 180)
     batch.until_under_way(running)
-    for secret in (KEY, PASSWORD):
+    address = re.findall(r"http://127\.0\.0\.1:\d+/\w+/", running.stderr)[0]
+    with urlopen(address, timeout=30) as answer:
+        page = answer.read().decode()
+    assert "were credited so far." in page
+    assert PASSWORD not in page
+    for secret in (KEY, PASSWORD, urlsplit(address).path):
         assert not [name for name, content in written_by_ray(cluster) if secret.encode() in content]
     ended = running.end(180)
     assert ended.code == 0, ended
