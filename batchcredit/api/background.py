@@ -4,9 +4,10 @@ The caller's signals, output and logging are left alone, and so is its event loo
 the engine waits for disks and needs a loop that nobody holds up.
 """
 
+import asyncio
 import queue
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from inspect import isawaitable
 from pathlib import Path
 from threading import Event
@@ -24,7 +25,6 @@ from batchcredit.errors import BatchcreditError, RefusedError, defect
 from batchcredit.ledger.base import LaneIdentity
 from batchcredit.reader import Survey
 from batchcredit.runner.attendant import Attendant, Trial
-from batchcredit.runner.outgoing.sending import one_error
 from batchcredit.runner.plan import Plan
 
 T = TypeVar("T")
@@ -116,6 +116,7 @@ class Background(Generic[T]):
         self._warn = warn
         self._scope = anyio.CancelScope()
         self._stops: Callable[[], None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._wanted: queue.SimpleQueue[None] = queue.SimpleQueue()
         self.ended = False
 
@@ -133,6 +134,9 @@ class Background(Generic[T]):
     def stop(self) -> None:
         """Take no more rows, and hear out what is in flight; once more, at once. As signals do."""
         self._wanted.put(None)
+        if self._loop:  # without it, its beginning heeds what was wanted before
+            with suppress(RuntimeError):  # it has ended meanwhile
+                self._loop.call_soon_threadsafe(self._heed)
 
     @contextmanager
     def while_sending(self, stop: Callable[[], None]) -> Iterator[None]:
@@ -144,21 +148,16 @@ class Background(Generic[T]):
             self._stops = None
 
     async def _watched(self) -> T | None:
-        found: T | None = None
-        with one_error():
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._watch)
-                with self._scope:
-                    found = await self._work()
-                tasks.cancel_scope.cancel()
-        return found
+        self._loop = asyncio.get_running_loop()
+        self._heed()
+        with self._scope:
+            return await self._work()
+        return None
 
-    async def _watch(self) -> None:
-        while True:
-            await anyio.sleep(_TICK_S)
-            while not self._wanted.empty():
-                self._wanted.get_nowait()
-                (self._stops or self._scope.cancel)()
+    def _heed(self) -> None:
+        while not self._wanted.empty():
+            self._wanted.get_nowait()
+            (self._stops or self._scope.cancel)()
 
 
 async def in_background(
@@ -175,10 +174,11 @@ async def in_background(
     trouble: BaseException | None = None
 
     async def work() -> None:
-        try:
-            ended.append(await to_thread.run_sync(background))
-        except Exception as error:  # told below, and not in a group
-            ended.append(error)
+        with anyio.CancelScope(shield=True):  # `stop` is what ends it, also before it has begun
+            try:
+                ended.append(await to_thread.run_sync(background, limiter=anyio.CapacityLimiter(1)))
+            except Exception as error:  # told below, and not in a group
+                ended.append(error)
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(work)

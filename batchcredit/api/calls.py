@@ -2,11 +2,14 @@
 
 import os
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
+
+from anyio import to_thread
 
 from batchcredit.api.background import Approve, Background, Caller, in_background
 from batchcredit.api.options import (
@@ -14,7 +17,7 @@ from batchcredit.api.options import (
     Name,
     SendChoices,
     input_options,
-    refuse_unknown,
+    refuse_slips,
     send_options,
 )
 from batchcredit.api.outcome import Outcome, Progress
@@ -22,6 +25,7 @@ from batchcredit.errors import RefusedError
 from batchcredit.ledger import registry
 from batchcredit.runner import batch as batches
 from batchcredit.runner.check import check as check_file
+from batchcredit.runner.intake.enrolment import refuse_name
 from batchcredit.runner.options import SendOptions
 from batchcredit.runner.returned import returning
 from batchcredit.runner.summary import Summary
@@ -58,9 +62,9 @@ async def run(
     Raises RefusedError where nothing was sent, StorageError where ledger or results fail. Cancelled, it
     starts no new request, hears out those in flight and writes the results; then the cancellation goes on.
     """
-    refuse_unknown("run", choices, Choices)
-    with _as_file(file, choices) as path:
-        given = input_options(path, choices)
+    refuse_slips("run", choices, Choices)
+    async with _as_file(file, choices) as (path, frame):
+        given = input_options(path, choices, frame)
         call = _Call(settings, ledger, choices, f"batchcredit.run({path.name!r})")
         return await call.sent(partial(batches.run, given), approve, progress, tell)
 
@@ -75,11 +79,12 @@ async def check(
     **choices: Unpack[Choices],
 ) -> Outcome:
     """Say what `run` would do with a file, and move nothing: the outcome has the `plan`."""
-    refuse_unknown("check", choices, Choices)
-    with _as_file(file, choices) as path:
-        given = input_options(path, choices)
+    refuse_slips("check", choices, Choices)
+    async with _as_file(file, choices) as (path, frame):
+        given = input_options(path, choices, frame)
         call = _Call(settings, ledger, choices, f"batchcredit.check({path.name!r})")
-        return await call.sent(partial(check_file, given), None, None, tell)
+        outcome = await call.sent(partial(check_file, given), None, None, tell)
+        return replace(outcome, next=None) if frame else outcome  # no command has the frame
 
 
 async def resume(
@@ -96,7 +101,7 @@ async def resume(
 ) -> Outcome:
     """Send what is left of a batch: by any unique beginning of its name, "" for the newest unfinished one, or
     by a results or to-fix file, as a Path, which picks rows and may correct them."""
-    refuse_unknown("resume", choices, SendChoices)
+    refuse_slips("resume", choices, SendChoices)
     call = _Call(settings, ledger, choices, f"batchcredit.resume({str(batch)!r})", rejected=include_rejected)
     if isinstance(batch, str):
         return await call.sent(partial(batches.resume, batch), approve, progress, tell)
@@ -156,17 +161,22 @@ class _Call:
             return results_frame(ledger, batches.find_batch(ledger, name))
 
 
-@contextmanager
-def _as_file(file: "Name | pl.DataFrame", choices: Choices) -> Iterator[Path]:
-    """The file, or a private one that holds the frame, with the results in the working folder."""
+@asynccontextmanager
+async def _as_file(file: "Name | pl.DataFrame", choices: Choices) -> AsyncIterator[tuple[Path, Path | None]]:
+    """The file and None; or what a frame is called, a file in the working folder that need not be there, and
+    the private one that holds it."""
     if isinstance(file, str | os.PathLike):
-        yield Path(file)
+        yield Path(file), None
         return
+    import polars as pl
+
+    if not isinstance(file, pl.DataFrame):
+        raise TypeError(f"a batch is the path of a file or a frame of polars, not {type(file).__name__}")
     name = choices.get("batch")
     if not name:
         raise RefusedError("a frame has no name", reason="usage", cure='name the batch: batch="march"')
-    choices.setdefault("out", Path.cwd() / f"{name}.results.parquet")
+    refuse_name(name)
     with tempfile.TemporaryDirectory(prefix="batchcredit-") as folder:
-        path = Path(folder) / "frame.parquet"
-        file.write_parquet(path)
-        yield path
+        frame = Path(folder) / "frame.parquet"
+        await to_thread.run_sync(file.write_parquet, frame)
+        yield Path.cwd() / f"{name}.parquet", frame

@@ -45,24 +45,27 @@ class SendChoices(TypedDict, total=False):
     limit: int
     expect_rows: int
     expect_total: Mapping[str, Decimal | str]
-    plan: Name
     concurrency: int
     rate: str
     wait_funds: str
 
 
 class Choices(InputChoices, SendChoices, total=False):
-    """All of them."""
+    """All of them, for a file: `plan` is one that somebody has checked."""
+
+    plan: Name
 
 
-def input_options(path: Path, choices: Mapping[str, Any]) -> InputOptions:
-    """Of these choices those that say how a file is understood."""
+def input_options(path: Path, choices: Mapping[str, Any], frame: Path | None = None) -> InputOptions:
+    """Of these choices those that say how a file is understood. `frame` holds the rows where `path` is only
+    what they are called."""
     read = ReadOptions(
         choices.get("provider"),
         dict(choices.get("map", {})),
         choices.get("thousands", ""),
         choices.get("currency", ""),
         choices.get("sheet", ""),
+        frame,
     )
     return InputOptions(
         path,
@@ -70,6 +73,7 @@ def input_options(path: Path, choices: Mapping[str, Any]) -> InputOptions:
         choices.get("batch"),
         skip_invalid=choices.get("skip_invalid", False),
         allow_duplicates=choices.get("allow_duplicates", False),
+        origin="a frame" if frame else "",
     )
 
 
@@ -103,11 +107,14 @@ _PLAIN = (
 )
 
 
-def refuse_unknown(call: str, given: Mapping[str, Any], *known: type) -> None:
-    """A keyword that nothing reads is a slip, which could be one about money."""
-    names = set().union(*(each.__annotations__ for each in known))
-    for name in given.keys() - names:
-        raise TypeError(f"{call}() got an unexpected keyword argument {name!r}")
+def refuse_slips(call: str, given: Mapping[str, Any], known: type) -> None:
+    """A keyword that nothing reads is a slip, which could be one about money; so is "no", which is true."""
+    for name, value in given.items():
+        if name not in known.__annotations__:
+            raise TypeError(f"{call}() got an unexpected keyword argument {name!r}")
+        kind = known.__annotations__[name]
+        if kind in (bool, int, str) and value is not None and type(value) is not kind:
+            raise TypeError(f"{call}(): {name} is {kind.__name__}, not {value!r}")
 
 
 def _names(given: str | list[str] | tuple[str, ...]) -> tuple[str, ...]:
@@ -122,9 +129,12 @@ def _exact(amount: Decimal | str | int) -> Decimal:
     if isinstance(amount, float):
         raise TypeError("a total is exact: give a Decimal or text, not a float")
     try:
-        return Decimal(amount)
+        total = Decimal(amount)
     except InvalidOperation:
-        raise ValueError(f"expect_total: {amount!r} is no amount") from None
+        total = Decimal("NaN")
+    if not total.is_finite():
+        raise ValueError(f"expect_total: {amount!r} is no amount")
+    return total
 
 
 def _again(config: object, ledger: str | None, *, sandbox: bool) -> tuple[str, ...]:

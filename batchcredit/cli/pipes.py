@@ -52,6 +52,11 @@ def incoming(path: Path, form: Form | None) -> Iterator[tuple[Path, Path | None]
         yield Path(f"stdin.{form}"), copy
 
 
+def origin_of(path: Path) -> str:
+    """What an input came from, where that is no file."""
+    return "stdin" if path == PIPE else ""
+
+
 def _ends(path: Path, form: Form) -> bool:
     return path.name.lower().endswith(f".{form}")
 

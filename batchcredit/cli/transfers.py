@@ -32,6 +32,7 @@ from batchcredit.cli.pipes import (
     form_to,
     give,
     incoming,
+    origin_of,
     refuse_questions,
     refuse_reading,
     way_out,
@@ -80,7 +81,7 @@ def run(
         way_out(guarding.out, form_of(path), common) as way,
         _watched(_through(way, how), sending, settings, console) as how,
     ):
-        given = replace(input_options(path, reading, content), typed=str(input))
+        given = replace(input_options(path, reading, content), typed=str(input), origin=origin_of(input))
         summary = in_loop(lambda: batch.run(given, how, settings, console))
         give(summary, way, common, console)
         return end(summary, common, console)
@@ -114,7 +115,7 @@ def check(
     if guarding.out == PIPE:
         how = replace(how, out=None, is_passed=True)
     with incoming(input, reading.format) as (path, content):
-        given = replace(input_options(path, reading, content), typed=str(input))
+        given = replace(input_options(path, reading, content), typed=str(input), origin=origin_of(input))
         summary = in_loop(lambda: checking.check(given, how, settings, console))
     return end(summary, common, console)
 
@@ -175,7 +176,7 @@ def resume(
         way_out(guarding.out, form_of(path), common) as way,
         _watched(_through(way, how), sending, settings, console) as how,
     ):
-        given = returned_options(path, reading, content, adopt=adopt)
+        given = replace(returned_options(path, reading, content, adopt=adopt), origin=origin_of(file))
         summary = in_loop(lambda: returning.resume_file(given, how, settings, console))
         give(summary, way, common, console)
         return end(summary, common, console)

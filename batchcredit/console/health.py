@@ -27,6 +27,7 @@ def line(health: Health, within: str, zone: ZoneInfo) -> str:
 def _trouble(trouble: Trouble, zone: ZoneInfo) -> str:
     counts = (
         (trouble.in_doubt, "in doubt"),
+        (trouble.overpaid, "perhaps paid twice"),
         (trouble.left, "not sent"),
         (trouble.to_correct, "to correct"),
     )
@@ -55,6 +56,7 @@ def _troubles(troubles: Sequence[Trouble]) -> list[dict[str, Any]]:
         {
             "batch": each.batch,
             "in_doubt": each.in_doubt,
+            "overpaid": each.overpaid,
             "not_sent": each.left,
             "to_correct": each.to_correct,
             "since": host.iso(each.since_ms),

@@ -51,7 +51,8 @@ def write_invalid(worksheet: Worksheet, path: Path) -> int:
     called like one of the five, gets one `'`, which is then taken off. Raises StorageError, or RefusedError
     if `path` is the input.
     """
-    if path.exists() and path.samefile(worksheet.source.path):
+    source = worksheet.source.path  # no file where the rows came through a pipe
+    if path.exists() and source.exists() and path.samefile(source):
         raise RefusedError(f"{path.name} is the input itself", reason="usage", cure="name another file")
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     with storing(f"write {path.name}"):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class InputOptions:
     """Which file, and how it is to be understood. `batch` names the batch; None takes the default name.
     `adopt`: a person vouches that a results file of another ledger is the latest one. `typed`: how the file
-    is named in a command, where that is not its path."""
+    is named in a command, where that is not its path. `origin`: what it came from, where that is no file."""
 
     path: Path
     read: ReadOptions
@@ -30,11 +30,12 @@ class InputOptions:
     allow_duplicates: bool = False
     adopt: bool = False
     typed: str = ""
+    origin: str = ""
 
     @property
     def source(self) -> str:
-        """Where it came from, for the ledger: a file, or stdin."""
-        return "stdin" if self.typed == "-" else str((self.read.content or self.path).absolute())
+        """Where it came from, for the ledger: a file, or what `origin` says."""
+        return self.origin or str((self.read.content or self.path).absolute())
 
 
 @dataclass(frozen=True, slots=True)

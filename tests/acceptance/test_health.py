@@ -1,6 +1,8 @@
 """health: what monitoring learns of a ledger, in a line and an exit code."""
 
+import sqlite3
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -90,3 +92,13 @@ def test_while_a_run_goes_on_and_after_it_was_killed(
     dead = asked(shop).json
     assert dead["last_run"]["how"] == "interrupted"
     assert [(each["in_doubt"], each["not_sent"]) for each in dead["troubles"]] == [(16, 43)]
+
+
+def test_what_may_be_paid_twice_needs_somebody(shop: CommandLine, sandbox: Sandbox) -> None:
+    """Such a row is credited, and no good end."""
+    shop("run", shop.write("batch.csv", [("clicksend", 11, 1, "USD")]), "--yes", "--batch", "march")
+    with closing(sqlite3.connect(shop.ledger)) as ledger, ledger:
+        ledger.execute("UPDATE transfer SET reason = 'overpaid'")
+    found = asked(shop)
+    assert (found.code, found.json["next"][:3]) == (3, ["batchcredit", "audit", "march"])
+    assert [each["overpaid"] for each in found.json["troubles"]] == [1]

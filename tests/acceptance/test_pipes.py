@@ -146,6 +146,15 @@ def test_check_reads_a_pipe_and_says_the_run(shop: CommandLine, sandbox: Sandbox
     assert sandbox.arrivals() == []
 
 
+def test_bad_rows_of_a_pipe_are_listed_again(shop: CommandLine) -> None:
+    """The list stands in the working folder, and the next one takes its place."""
+    shop.write("in.csv", [*ROWS, ("clicksend", "abc", 1, "USD", "c")])
+    for _ in range(2):
+        ended = shell(shop, "$bc check - --format csv < in.csv")
+        assert (ended.returncode, "stdin.invalid.csv has them all" in ended.stderr) == (2, True), ended
+    assert "abc" in (shop.folder / "stdin.invalid.csv").read_text()
+
+
 def test_an_odd_ending_is_corrected(shop: CommandLine) -> None:
     """--format says what a file is where its ending does not; results have the ending that is true."""
     shop.write("in.csv", ROWS)

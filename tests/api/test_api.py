@@ -20,6 +20,7 @@ from command_line import HEADER, SECRETS
 
 import batchcredit
 from batchcredit.ledger import registry
+from batchcredit.reader import Survey, examine
 from batchcredit.sandbox import Control, SandboxAddress
 
 
@@ -132,6 +133,35 @@ async def test_a_frame_is_a_batch_like_a_file(shop: Shop) -> None:
     assert same.batch == "march"
 
 
+async def test_a_frame_is_called_by_its_batch(shop: Shop) -> None:
+    """Its bad rows are listed where they stay, a rehearsal takes no place from what is real, and no command
+    is given for a file that is not there."""
+    rows = [*batch_rows(3, 1), ("clicksend", "abc", "1", "USD", "")]
+    frame = pl.DataFrame(rows, schema=list(HEADER), orient="row")
+    with pytest.raises(batchcredit.RefusedError, match="1 of 4 rows are invalid") as refused:
+        await batchcredit.run(frame, settings=shop.settings, batch="march")
+    assert str(shop.folder / "march.invalid.csv") in (refused.value.cure or "")
+    assert "abc" in (shop.folder / "march.invalid.csv").read_text()
+    rehearsal: Any = {"sandbox": True, "ledger": f"sqlite:///{shop.folder / 'other.db'}"}
+    for given in (rehearsal, {}):
+        outcome = await batchcredit.run(
+            frame, settings=shop.settings, batch="march", skip_invalid=True, **given
+        )
+        assert outcome.counts == {"credited": 3, "invalid": 1}
+    assert len(shop.book()) == 3
+    checked = await batchcredit.check(frame, settings=shop.settings, batch="march", skip_invalid=True)
+    assert checked.next is None
+    with pytest.raises(batchcredit.RefusedError, match="no name for a batch"):
+        await batchcredit.run(frame, settings=shop.settings, batch="../march")
+
+
+async def test_what_is_no_batch_is_said(shop: Shop) -> None:
+    """A list, or a frame that is not read yet."""
+    for wrong in ([1], pl.LazyFrame({"account": ["1"]})):
+        with pytest.raises(TypeError, match=type(wrong).__name__):
+            await batchcredit.run(wrong, settings=shop.settings, batch="march")  # type: ignore[arg-type]
+
+
 async def test_check_and_resume(shop: Shop) -> None:
     """check moves nothing; resume sends the rest."""
     rows = batch_rows(7, 3)
@@ -214,6 +244,32 @@ async def test_an_unknown_keyword_is_a_slip(shop: Shop, choice: str) -> None:
         await batchcredit.run(shop.file(batch_rows(1, 1)), settings=shop.settings, **slip)
 
 
+@pytest.mark.parametrize(
+    "choice", [{"skip_preflight": "no"}, {"limit": "2"}, {"limit": True}, {"concurrency": 2.5}, {"batch": 3}]
+)
+async def test_a_value_of_another_type_is_a_slip(shop: Shop, choice: Any) -> None:
+    """Text that says no would be a yes."""
+    with pytest.raises(TypeError, match=next(iter(choice))):
+        await batchcredit.run(shop.file(batch_rows(2, 1)), settings=shop.settings, **choice)
+    assert shop.book() == []
+
+
+@pytest.mark.parametrize("amount", ["NaN", "sNaN", "Infinity", "much"])
+async def test_a_total_is_a_number(shop: Shop, amount: str) -> None:
+    """Nothing can be compared with what is none."""
+    with pytest.raises(ValueError, match="no amount"):
+        await batchcredit.run(
+            shop.file(batch_rows(1, 1)), settings=shop.settings, expect_total={"USD": amount}
+        )
+
+
+async def test_a_plan_is_for_a_file(shop: Shop) -> None:
+    """resume would not read it, and takes nothing as a bound that it does not hold to."""
+    plan: Any = {"plan": "anything.json"}
+    with pytest.raises(TypeError, match="plan"):
+        await batchcredit.resume("march", settings=shop.settings, **plan)
+
+
 async def test_a_total_is_never_a_float(shop: Shop) -> None:
     """A float has been rounded before we see it."""
     inexact: Any = {"USD": 1.01}
@@ -261,6 +317,20 @@ async def test_a_cancelled_run_hears_out_what_is_in_flight(shop: Shop, cancel: A
     shop.control.set(latency_s=0)
     outcome = await batchcredit.run(path, settings=shop.settings)
     assert truthful(shop, rows, outcome.results()) == {"credited": 60}
+
+
+async def test_cancelled_before_it_begins_it_ends(shop: Shop) -> None:
+    """A scope that is over lets nothing begin, and is not waited for in vain."""
+    task = asyncio.create_task(_in_a_scope_that_is_over(shop))
+    done, _ = await asyncio.wait([task], timeout=20)
+    assert done, "it never comes back"
+    assert (shop.book(), shop.batches()) == ([], [])
+
+
+async def _in_a_scope_that_is_over(shop: Shop) -> None:
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await batchcredit.run(shop.file(batch_rows(2, 2)), settings=shop.settings)
 
 
 async def test_cancelled_twice_it_ends_at_once(shop: Shop) -> None:
@@ -376,12 +446,24 @@ def test_importing_the_package_is_cheap() -> None:
     assert ended.stdout.strip() == "['batchcredit']"
 
 
-async def test_cancelled_while_the_file_is_read_nothing_is_kept(shop: Shop) -> None:
+async def test_cancelled_while_the_file_is_read_nothing_is_kept(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """There is no batch then, even where nothing but the file stood before the first request."""
-    path = shop.file(batch_rows(20_000, 1000))
+    begun, cancelled = threading.Event(), threading.Event()
+
+    def examined(*given: Any) -> Survey:
+        begun.set()
+        cancelled.wait(20)
+        return examine(*given)
+
+    monkeypatch.setattr("batchcredit.runner.batch.examine", examined)
+    path = shop.file(batch_rows(200, 10))
     task = asyncio.create_task(batchcredit.run(path, settings=shop.settings, skip_preflight=True))
-    await asyncio.sleep(0.1)
+    await until(begun.is_set)
     task.cancel()
+    await asyncio.sleep(0.1)
+    cancelled.set()
     with pytest.raises(asyncio.CancelledError):
         await task
     assert (shop.book(), shop.batches()) == ([], [])

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
@@ -166,6 +167,29 @@ def test_the_same_process_is_refused_too_and_keeps_its_locks(path: Path) -> None
     assert has_posix_lock(path)
     ledger.close()
     hold(path).close()
+
+
+def test_two_threads_at_once_drop_no_lock(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one that comes too late has opened no second descriptor in between."""
+    refusals: list[RefusedError] = []
+    late = threading.Thread(target=lambda: refusals.append(refused(path)))
+    held, lock = threading.Event(), host.lock
+
+    def slowly(descriptor: int) -> bool:
+        if late.ident is None:
+            late.start()
+            late.join(0.2)
+        else:
+            held.wait(20)
+        return lock(descriptor)
+
+    monkeypatch.setattr(host, "lock", slowly)
+    ledger = hold(path)
+    held.set()
+    late.join(20)
+    assert [error.reason for error in refusals] == ["ledger_held"]
+    assert has_posix_lock(path)
+    ledger.close()
 
 
 def has_posix_lock(path: Path) -> bool:

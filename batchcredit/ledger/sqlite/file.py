@@ -9,6 +9,7 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Lock
 from urllib.parse import quote
 
 import apsw
@@ -125,17 +126,28 @@ def open_locked(
     A copy or a ledger that was moved is refused unless `retired`. `note` hears of new tables."""
     with storage_errors(path):
         _make_folder(path.parent)
-        if path.exists() and _inode(path.stat()) in _held_here:
-            raise _held(path)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = _locked(path)
     try:
-        _lock(descriptor, path)
         refuse_linked(path)
         _refuse_other_file(descriptor, path)
         return _open_for_writing(path, note, retired=retired), descriptor
     except BaseException:
         release(descriptor)
         raise
+
+
+def _locked(path: Path) -> int:
+    """A descriptor that has the lock. Another thread opens none meanwhile, whose closing would harm."""
+    with _taking:
+        if path.exists() and _inode(path.stat()) in _held_here:
+            raise _held(path)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            _lock(descriptor, path)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
 
 
 class LockLook:
@@ -147,7 +159,7 @@ class LockLook:
 
     def is_locked(self) -> bool:
         """Whether this process or another one has the lock now."""
-        with storage_errors(self._path):
+        with storage_errors(self._path), _taking:
             if _inode(self._path.stat()) in _held_here:
                 return True
             if self._descriptor is None:
@@ -170,6 +182,7 @@ def release(descriptor: int) -> None:
 
 #: The files whose lock this process has: a second descriptor of one must not even be opened, see above.
 _held_here: set[tuple[int, int]] = set()
+_taking = Lock()
 
 
 def _inode(found: os.stat_result) -> tuple[int, int]:

@@ -64,13 +64,18 @@ def identify(
 def batch_name(given: InputOptions, content: bytes) -> str:
     """The name that a new batch of this file would have; a RefusedError for one that no file could have."""
     name = default_name(given.path, content) if given.batch is None else given.batch
+    refuse_name(name)
+    return name
+
+
+def refuse_name(name: str) -> None:
+    """Raises RefusedError for what no batch can be called."""
     if not BATCH_NAME.fullmatch(name):
         raise RefusedError(
             f"{name!r} is no name for a batch",
             reason="usage",
             cure="up to 100 letters, digits, points, dashes and underscores, a letter or digit first",
         )
-    return name
 
 
 def results_place(given: InputOptions, target: Target, how: SendOptions, rows: int) -> Path:

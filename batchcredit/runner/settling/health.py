@@ -9,7 +9,7 @@ from batchcredit.ledger.base import BatchRecord, LedgerReader, RunRecord
 from batchcredit.runner.options import SendOptions
 from batchcredit.runner.settling.records import reading
 from batchcredit.settings import Settings
-from batchcredit.transfer import STATUS, State
+from batchcredit.transfer import OVERPAID, STATUS, State
 
 #: So many batches are looked at, newest first.
 BATCHES_MOST = 100
@@ -31,6 +31,7 @@ class Trouble:
 
     batch: str
     in_doubt: int
+    overpaid: int
     left: int
     to_correct: int
     since_ms: int
@@ -49,7 +50,7 @@ class Health:
     @property
     def exit_code(self) -> int:
         """The contract's code for the worst of it."""
-        if any(trouble.in_doubt for trouble in self.troubles):
+        if any(trouble.in_doubt or trouble.overpaid for trouble in self.troubles):
             return 3
         if any(trouble.left for trouble in self.troubles):
             return 4
@@ -58,7 +59,13 @@ class Health:
     @property
     def next(self) -> tuple[str, ...] | None:
         """The command for the worst of it."""
-        for count, command in (("in_doubt", "reconcile"), ("left", "resume"), ("to_correct", "show")):
+        commands = (
+            ("in_doubt", "reconcile"),
+            ("overpaid", "audit"),
+            ("left", "resume"),
+            ("to_correct", "show"),
+        )
+        for count, command in commands:
             for trouble in self.troubles:
                 if getattr(trouble, count):
                     return ("batchcredit", command, trouble.batch, *self.again)
@@ -102,10 +109,12 @@ def _trouble(ledger: LedgerReader, batch: BatchRecord, last: LastRun | None, sin
     to correct are told for as long as their run is of the time that is looked at."""
     goes_on = last is not None and last.how == "running"
     rows: Counter[str] = Counter()
+    overpaid = 0
     for tally in ledger.tallies(batch.id):
+        overpaid += tally.rows if tally.reason == OVERPAID else 0
         if not (goes_on and tally.state in (State.PENDING, State.SENDING, State.UNSENT)):
             rows[STATUS[tally.state]] += tally.rows
     ended_ms = (last.run.ended_ms or last.run.started_ms) if last else batch.created_ms
     to_correct = rows["rejected"] + rows["invalid"] if ended_ms >= since_ms and not goes_on else 0
-    found = Trouble(batch.name, rows["in_doubt"], rows["not_sent"], to_correct, ended_ms)
-    return found if found.in_doubt or found.left or found.to_correct else None
+    found = Trouble(batch.name, rows["in_doubt"], overpaid, rows["not_sent"], to_correct, ended_ms)
+    return found if found.in_doubt or found.overpaid or found.left or found.to_correct else None
