@@ -3,6 +3,7 @@
 import re
 import sys
 import tempfile
+from datetime import datetime
 from pathlib import Path
 
 import make_diagrams
@@ -12,6 +13,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "browser"))
 import chromium
 
 PICTURES = Path(__file__).parent / "pictures"
+
+TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
+MONTH_END = datetime.fromisoformat("2026-03-31 09:20:00")
 
 TITLES = {
     "running": "A terminal: a bar for each provider, with its rate, while a file is sent",
@@ -32,12 +36,17 @@ def main() -> None:
 
 def photographed(page: Path, folder: str) -> bytes:
     """The upper part of a page, as a reader at a desk sees it, with a user's places and times."""
-    text = page.read_text().replace(folder, "/home/anna/topups")
-    page.write_text(re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d(?=:\d\d)", "2026-03-31 09:20", text))
+    page.write_text(at_a_month_end(page.read_text().replace(folder, "/home/anna/topups")))
     with chromium.launched(chromium.find() or sys.exit(chromium.LEFT_OUT)) as browser:
         shown = browser.new_page(viewport={"width": 1100, "height": 1000}, reduced_motion="reduce")
         shown.goto(page.as_uri())
         return shown.screenshot()
+
+
+def at_a_month_end(text: str) -> str:
+    """The same times, as far from each other, with the first of them at a month end."""
+    later = MONTH_END - min(map(datetime.fromisoformat, TIME.findall(text)))
+    return TIME.sub(lambda found: f"{datetime.fromisoformat(found[0]) + later}", text)
 
 
 if __name__ == "__main__":

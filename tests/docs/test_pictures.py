@@ -30,3 +30,11 @@ def test_the_pictures_are_small_and_load_nothing() -> None:
     for picture in PICTURES.glob("*.svg"):
         text = picture.read_text().replace('xmlns="http://www.w3.org/2000/svg"', "")
         assert not re.search(r"https?://|@import|<script", text), picture.name
+
+
+def test_the_report_on_the_picture_is_told_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its times are moved to a month end, each by as much: what ended last still does."""
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    pictures = importlib.import_module("make_pictures")
+    moved = pictures.at_a_month_end("until 2026-11-20 00:00:23, from 2026-11-19 23:59:57 UTC")
+    assert moved == "until 2026-03-31 09:20:26, from 2026-03-31 09:20:00 UTC"
