@@ -86,6 +86,15 @@ def user() -> str:
         return str(os.getuid())
 
 
+def environment_of_a_child() -> dict[str, str]:
+    """What a helper process of ours is given: none of our settings, since it has no business with real keys,
+    and the package that runs here, whatever the working directory."""
+    kept = {name: value for name, value in os.environ.items() if not name.upper().startswith("BATCHCREDIT_")}
+    package_root = str(Path(__file__).resolve().parents[1])
+    kept["PYTHONPATH"] = os.pathsep.join(filter(None, [package_root, kept.get("PYTHONPATH")]))
+    return kept
+
+
 def to_install(extra: str) -> str:
     """The command that adds an extra to the environment that runs this.
 

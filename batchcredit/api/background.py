@@ -17,14 +17,11 @@ import anyio
 from anyio import to_thread
 
 from batchcredit.api.outcome import Progress
-from batchcredit.engine.judgement import Judged
 from batchcredit.engine.lane import Lane
 from batchcredit.engine.loop import in_own_loop
-from batchcredit.engine.queue import Job
 from batchcredit.errors import BatchcreditError, RefusedError, defect
-from batchcredit.ledger.base import LaneIdentity
 from batchcredit.reader import Survey
-from batchcredit.runner.attendant import Attendant, Trial
+from batchcredit.runner.attendant import Nobody
 from batchcredit.runner.plan import Plan
 
 T = TypeVar("T")
@@ -35,10 +32,8 @@ _TICK_S = 0.05
 Approve = Callable[[Plan], bool | Awaitable[bool]]
 
 
-class Caller(Attendant):
+class Caller(Nobody):
     """The attendant of a run: keeps what there is to tell until the caller's own loop takes it."""
-
-    listens = False
 
     def __init__(self, *, asks: bool, watches: bool) -> None:
         self.said: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -85,27 +80,9 @@ class Caller(Attendant):
         self._stopped = True
         self._answered.set()
 
-    def accept_lane(self, profile: str, identity: LaneIdentity, settings: Path | None) -> bool:
-        return False
-
-    def approve(self, plan: Plan) -> bool:
-        return False
-
-    def go_on(self, trials: Sequence[Trial]) -> bool:
-        return False
-
-    def hear(self, lane: Lane, job: Job, judged: Judged, duration_ms: int) -> None:
-        return None
-
-    def step(self, what: str, rows: int = 0, of: int = 0) -> None:
-        return None
-
     def progress(self, lanes: Sequence[Lane]) -> None:
         if self._watches:
             self.progressed = Progress.of(lanes)
-
-    def progress_ends(self) -> None:
-        return None
 
 
 class Background(Generic[T]):

@@ -3,7 +3,6 @@
 import threading
 from collections import deque
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TypeVar
 
 from batchcredit.distributed.messages import Heard, Told
@@ -11,10 +10,7 @@ from batchcredit.engine.judgement import Judged
 from batchcredit.engine.lane import Lane
 from batchcredit.engine.meter import Meter
 from batchcredit.engine.queue import Job
-from batchcredit.ledger.base import LaneIdentity
-from batchcredit.reader import Survey
-from batchcredit.runner.attendant import Attendant, Trial
-from batchcredit.runner.plan import Plan
+from batchcredit.runner.attendant import Nobody
 
 T = TypeVar("T")
 
@@ -23,8 +19,8 @@ SAID_MOST = 100
 HEARD_MOST = 200
 
 
-class Reporter(Attendant):
-    """Written to by the sender's loop, asked from any thread. Nobody sits here, so nothing is agreed to."""
+class Reporter(Nobody):
+    """Written to by the sender's loop, asked from any thread. Nobody sits here; the last numbers stay."""
 
     def __init__(self) -> None:
         self._listens = False
@@ -67,28 +63,7 @@ class Reporter(Attendant):
                 self._unsaid += 1
             kept.append(new)
 
-    def step(self, what: str, rows: int = 0, of: int = 0) -> None:
-        """Rows are only sent here."""
-
     def progress(self, lanes: Sequence[Lane]) -> None:
         meters = {lane.profile: Meter.sum([lane.meter]) for lane in lanes}  # ours go on while these travel
         with self._lock:
             self._meters = meters
-
-    def progress_ends(self) -> None:
-        """The last numbers stay."""
-
-    def show_survey(self, path: Path, survey: Survey) -> None:
-        """No file is read here."""
-
-    def show_plan(self, plan: Plan) -> None:
-        """It was shown where somebody sits."""
-
-    def accept_lane(self, profile: str, identity: LaneIdentity, settings: Path | None) -> bool:
-        return False
-
-    def approve(self, plan: Plan) -> bool:
-        return False
-
-    def go_on(self, trials: Sequence[Trial]) -> bool:
-        return False

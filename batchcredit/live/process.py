@@ -1,16 +1,15 @@
 """The page's process: started beside a run, told of its batch, and ended with it."""
 
 import asyncio
-import os
 import select
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import IO
 
+from batchcredit import host
 from batchcredit.errors import RefusedError
 from batchcredit.live.errand import Errand
 
@@ -67,16 +66,8 @@ def _started(complaints: IO[bytes]) -> subprocess.Popen[bytes]:
         stdout=subprocess.PIPE,
         stderr=complaints,
         start_new_session=True,
-        env=_environment(),
+        env=host.environment_of_a_child(),
     )
-
-
-def _environment() -> dict[str, str]:
-    """Ours without the settings of batchcredit: what it needs of them comes by the pipe."""
-    kept = {name: value for name, value in os.environ.items() if not name.upper().startswith("BATCHCREDIT_")}
-    package_root = str(Path(__file__).resolve().parents[2])
-    kept["PYTHONPATH"] = os.pathsep.join(filter(None, [package_root, kept.get("PYTHONPATH")]))
-    return kept
 
 
 def _address(child: subprocess.Popen[bytes], errand: Errand, complaints: IO[bytes]) -> str:

@@ -81,3 +81,44 @@ class Attendant(Protocol):
 
     def progress_ends(self) -> None:
         """No `step` or `progress` follows for a while: something else is told now."""
+
+
+class Nobody(Attendant):
+    """Nobody sits there: nothing is shown, and nothing is agreed to. A base for those who hear a part."""
+
+    def note(self, text: str) -> None:
+        pass
+
+    def warn(self, text: str) -> None:
+        pass
+
+    def show_survey(self, path: Path, survey: Survey) -> None:
+        pass
+
+    def show_plan(self, plan: Plan) -> None:
+        pass
+
+    @property
+    def listens(self) -> bool:
+        return False
+
+    def accept_lane(self, profile: str, identity: LaneIdentity, settings: Path | None) -> bool:
+        return False
+
+    def approve(self, plan: Plan) -> bool:
+        return False
+
+    def go_on(self, trials: Sequence[Trial]) -> bool:
+        return False
+
+    def hear(self, lane: Lane, job: Job, judged: Judged, duration_ms: int) -> None:
+        pass
+
+    def step(self, what: str, rows: int = 0, of: int = 0) -> None:
+        pass
+
+    def progress(self, lanes: Sequence[Lane]) -> None:
+        pass
+
+    def progress_ends(self) -> None:
+        pass

@@ -18,17 +18,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from batchcredit import host
-from batchcredit.engine.judgement import Judged
 from batchcredit.engine.lane import Lane
-from batchcredit.engine.queue import Job
 from batchcredit.errors import RefusedError, StorageError
 from batchcredit.ledger import registry
-from batchcredit.ledger.base import LaneIdentity
-from batchcredit.reader import ReadOptions, Survey
+from batchcredit.reader import ReadOptions
 from batchcredit.runner import batch
-from batchcredit.runner.attendant import Attendant, Trial
+from batchcredit.runner.attendant import Attendant, Nobody
 from batchcredit.runner.options import InputOptions, SendOptions
-from batchcredit.runner.plan import ASSUMED_LATENCY_S, Plan
+from batchcredit.runner.plan import ASSUMED_LATENCY_S
 from batchcredit.runner.summary import Speed, Summary
 from batchcredit.sandbox.process import SIMULATED_KINDS, SandboxAddress, sandbox_process
 from batchcredit.sandbox.settings import SandboxSettings
@@ -275,44 +272,13 @@ def _next(measured: Sequence[Measured], wanted: BenchOptions) -> tuple[str, ...]
     return None
 
 
-class Watch(Attendant):
+class Watch(Nobody):
     """Passes on how far it is; of the rest, rows and money that are made up, a person hears nothing."""
 
     def __init__(self, person: Attendant) -> None:
         self._person = person
         self._began_s: float | None = None
         self.cpu_s = 0.0  # the processor time of this process while rows were sent
-
-    def note(self, text: str) -> None:
-        pass
-
-    def warn(self, text: str) -> None:
-        pass
-
-    def show_survey(self, path: Path, survey: Survey) -> None:
-        pass
-
-    def show_plan(self, plan: Plan) -> None:
-        pass
-
-    @property
-    def listens(self) -> bool:
-        return False
-
-    def accept_lane(self, profile: str, identity: LaneIdentity, settings: Path | None) -> bool:
-        return False
-
-    def approve(self, plan: Plan) -> bool:
-        return False
-
-    def go_on(self, trials: Sequence[Trial]) -> bool:
-        return False
-
-    def hear(self, lane: Lane, job: Job, judged: Judged, duration_ms: int) -> None:
-        pass
-
-    def step(self, what: str, rows: int = 0, of: int = 0) -> None:
-        pass
 
     def progress(self, lanes: Sequence[Lane]) -> None:
         """Also ends what was stopped: nobody has to hear out answers that are made up."""

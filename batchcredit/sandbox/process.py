@@ -1,6 +1,5 @@
 """Start the sandbox: beside the caller as a child process, or in its place until a signal comes."""
 
-import os
 import select
 import subprocess
 import sys
@@ -9,9 +8,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO
 
+from batchcredit import host
 from batchcredit.errors import RefusedError
 from batchcredit.sandbox.control import Control
 from batchcredit.sandbox.settings import SandboxSettings
@@ -98,16 +97,8 @@ def _started(port: int, complaints: IO[bytes]) -> subprocess.Popen[bytes]:
         stdout=subprocess.PIPE,
         stderr=complaints,
         start_new_session=True,
-        env=_environment(),
+        env=host.environment_of_a_child(),
     )
-
-
-def _environment() -> dict[str, str]:
-    """Ours without the settings of batchcredit, since a sandbox has no business with real keys."""
-    kept = {name: value for name, value in os.environ.items() if not name.upper().startswith("BATCHCREDIT_")}
-    package_root = str(Path(__file__).resolve().parents[2])
-    kept["PYTHONPATH"] = os.pathsep.join(filter(None, [package_root, kept.get("PYTHONPATH")]))
-    return kept
 
 
 def _answering(
