@@ -34,6 +34,7 @@ class Speed:
 class Summary:
     """How a batch stands now. `reasons` counts rows that are not credited; `next` is a command or None.
     `to_fix` is the list of rows to correct that this command wrote, `mend` the command that takes it.
+    `held_up` rows are not sent because of the same transfer, or the same reference, in another batch.
     `warnings` are those of the plan, `again` the flags that name the same settings and ledger once more."""
 
     batch: str
@@ -48,11 +49,7 @@ class Summary:
     mend: tuple[str, ...] | None = None
     again: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-
-    @property
-    def held_up(self) -> int:
-        """Rows that are not sent because of the same transfer, or the same reference, in another batch."""
-        return _held_up(self.reasons)
+    held_up: int = 0
 
     @property
     def overpaid(self) -> int:
@@ -108,30 +105,30 @@ def summed_up(
     counts: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
     amounts: dict[str, dict[str, Decimal]] = {}
+    held_up = 0
     for tally in tallies:
         status = STATUS[tally.state]
+        if status == "not_sent" and tally.reason in HELD_UP:
+            held_up += tally.rows
         counts[status] += tally.rows
         if tally.reason == OVERPAID or (tally.reason and tally.state is not State.CREDITED):
             reasons[tally.reason] += tally.rows
         if tally.state is not State.INVALID:
             by_status = amounts.setdefault(tally.currency, {})
             by_status[status] = by_status.get(status, Decimal(0)) + tally.amount
-    command = None if is_over else _next(name, counts, reasons, again)
-    return Summary(name, rows, counts, reasons, amounts, None, Speed(), command, again=again)
-
-
-def _held_up(reasons: Mapping[str, int]) -> int:
-    return sum(reasons.get(reason, 0) for reason in HELD_UP)
+    overpaid = bool(reasons.get(OVERPAID))
+    command = None if is_over else _next(name, counts, held_up, again, overpaid=overpaid)
+    return Summary(name, rows, counts, reasons, amounts, None, Speed(), command, again=again, held_up=held_up)
 
 
 def _next(
-    name: str, counts: Mapping[str, int], reasons: Mapping[str, int], again: tuple[str, ...]
+    name: str, counts: Mapping[str, int], held_up: int, again: tuple[str, ...], *, overpaid: bool
 ) -> tuple[str, ...] | None:
-    if counts.get("not_sent", 0) > _held_up(reasons) and not counts.get("in_doubt"):
+    if counts.get("not_sent", 0) > held_up and not counts.get("in_doubt"):
         return ("batchcredit", "resume", name, *again)
     if counts.get("in_doubt"):
         return ("batchcredit", "reconcile", name, *again)
-    if reasons.get(OVERPAID):
+    if overpaid:
         return ("batchcredit", "audit", name, *again)
     if any(counts.get(status) for status in ("rejected", "invalid", "not_sent")):
         return ("batchcredit", "show", name, *again)

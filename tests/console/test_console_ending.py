@@ -120,7 +120,7 @@ def test_hostile_names_steer_nothing() -> None:
             {"counts": {"credited": 100, "not_sent": 220}, "reasons": {"wallet_empty": 220}},
             "safe to send again",
         ),
-        ({"counts": {"not_sent": 320}, "reasons": {"open_elsewhere": 320}}, "because of another batch"),
+        ({"counts": {"not_sent": 320}, "held_up": 320}, "because of another batch"),
         ({"reasons": {"overpaid": 2}}, "2 rows may have been paid twice"),
         ({"counts": {"invalid": 1, "credited": 319}}, "1 row invalid, and not sent"),
         ({"reasons": {f"reason{n}": 1 for n in range(9)}}, "4 for other reasons"),

@@ -198,6 +198,16 @@ def test_a_run_that_goes_on_is_not_interrupted(ledger: Ledger, known: Settings) 
     assert all(need.command for need in report.needs)
 
 
+def test_a_batch_of_which_nothing_is_left_was_not_stopped(ledger: Ledger, known: Settings) -> None:
+    """What ended its last run is no news once the rest was withdrawn."""
+    batch = enrol(ledger, "b", [Row(), Row("Berta", "2")])
+    drive(ledger, batch, [State.CREDITED, State.PENDING])
+    end(ledger, batch)
+    assert reported(ledger, batch, known).standing.stop_reason == "stopped"
+    ledger.cancel(batch.id, 2, "")
+    assert reported(ledger, batch, known).standing.stop_reason == ""
+
+
 def test_runs_are_told_apart(ledger: Ledger, clock: Clock, known: Settings) -> None:
     """Each with its settings, its end, its requests against its limit; a resumed one a week later too."""
     made = MadeWith("run b.csv", "1.2", "3.11", "Linux", {"shop.rate": "20/min"}, 2, {"USD": "3"})

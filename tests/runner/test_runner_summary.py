@@ -15,7 +15,7 @@ from runner_parts import BATCH
 
 from batchcredit.errors import DefectError
 from batchcredit.ledger.base import BatchRecord, LedgerReader, Tally
-from batchcredit.runner.summary import Speed, Summary, summarise
+from batchcredit.runner.summary import Speed, Summary, summarise, summed_up
 from batchcredit.transfer import STATUS, STATUSES, State
 
 KEYS = (
@@ -139,3 +139,18 @@ def test_an_overpaid_row_is_never_a_good_end(state: State) -> None:
     assert (summary.exit_code, summary.overpaid, summary.reasons["overpaid"]) == (3, 1, 1)
     assert summary.next
     assert summary.next[1] == ("reconcile" if state is State.IN_DOUBT else "audit")
+
+
+def test_rows_that_were_left_out_hold_nothing_up() -> None:
+    """A repeat that was credited before has the word of one that waits for another batch: neither the command
+    to type next nor what is told of rows that wait may count it."""
+    tallies = [
+        Tally(State.ALREADY_CREDITED, "repeat", "USD", 5, Decimal(5)),
+        Tally(State.UNSENT, "open_elsewhere", "USD", 1, Decimal(1)),
+        Tally(State.PENDING, "limit", "USD", 2, Decimal(2)),
+    ]
+    summary = summed_up("march", 8, tallies, is_over=False)
+    assert summary.held_up == 1
+    assert summary.next == ("batchcredit", "resume", "march")
+    waiting = summed_up("march", 6, tallies[:2], is_over=False)
+    assert (waiting.held_up, waiting.next) == (1, ("batchcredit", "show", "march"))

@@ -216,7 +216,7 @@ class _Gathering:
             next="" if self.running else shlex.join(summary.next or ()),
             running=self.running,
             finished_at=_maybe(batch.finished_ms),
-            stop_reason="" if self.running else batch.stop_reason,
+            stop_reason=batch.stop_reason if summary.counts.get("not_sent") and not self.running else "",
             closed=batch.closed_why,
             archive=batch.archive,
         )
@@ -315,7 +315,8 @@ class _Gathering:
         tried = self.activity.tried
         earlier = sum(each.attempts * each.rows - each.dated for each in tried)
         if earlier:
-            yield f"The last request of each row is dated; when {earlier} earlier ones began is not known."
+            ones = "one began" if earlier == 1 else "ones began"
+            yield f"The last request of each row is dated; when {earlier} earlier {ones} is not known."
         unseen = sum(each.dated for each in tried) - sum(piece.requests for piece in self.activity.began)
         if unseen:
             yield f"{unseen} requests began in none of the runs that are shown here."
