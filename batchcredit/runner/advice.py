@@ -40,9 +40,11 @@ def adviser(rules: Mapping[str, ProfileRules]) -> Callable[[ResultRow], Advice]:
 @dataclass(frozen=True)
 class NextSteps:
     """What a person does about each row of a batch that needs one. `to_fix`: the list of rows to
-    correct; `again` the flags that name the same ledger in the next command."""
+    correct; `again` the flags that name the same ledger in the next command; `by` what names the batch
+    there, which is a file where that hands the batch over."""
 
     batch: str
+    by: str
     to_fix: Path
     rules: Mapping[str, ProfileRules]
     again: tuple[str, ...]
@@ -54,10 +56,10 @@ class NextSteps:
         status = STATUS[row.state]
         if status == "in_doubt":
             step = "Look it up at the provider, then say what you found. Do not send it again."
-            return step, self._typed("reconcile", self.batch)
+            return step, self._typed("reconcile", self.by)
         if status in ("rejected", "invalid"):
             return self._advise(row).cure, self._mend
-        go_on = "" if row.reason in HELD_UP else self._typed("resume", self.batch)
+        go_on = "" if row.reason in HELD_UP else self._typed("resume", self.by)
         return self._cures.get(row.reason, "Send what is left."), go_on
 
     @cached_property

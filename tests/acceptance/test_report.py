@@ -205,3 +205,17 @@ def test_what_can_not_be_reported_of(ran: CommandLine) -> None:
     assert refused(ran("report", "march", "--currency", "USD", "--json"), "usage")
     to_fix = next(path.name for path in ran.folder.glob("*.to-fix.csv"))
     assert refused(ran("report", to_fix, "--json"), "not_whole")
+
+
+def test_a_batch_that_was_handed_over_goes_on_elsewhere(shop: CommandLine) -> None:
+    """The ledger that gave it away names no command, which it would refuse; its file names itself."""
+    path = shop.write("batch.csv", batch_rows(4, 4))
+    assert run(shop, path, "--batch", "march", "--limit", 2).code == 4
+    assert shop("results", "march", "--hand-over", "--out", "given.csv", "--yes").code == 0
+    given = figures_of(shop("report", "march", "--json"))
+    assert {(need["next_step"], need["command"]) for need in given["needs"]} == {
+        ("It goes on where it was handed over to.", "")
+    }
+    file = figures_of(shop("report", "given.csv", "--json", "--out", "given.html"))
+    assert {need["command"] for need in file["needs"]} == {"batchcredit resume given.csv"}
+    assert file["standing"]["closed"]

@@ -106,7 +106,8 @@ class _Sealed:
     def steps(self, rules: Mapping[str, ProfileRules], how: SendOptions) -> NextSteps:
         """What a person does about its rows; the file itself can be corrected and given back."""
         if self._steps is None:
-            self._steps = NextSteps(self.batch, self.path, rules, how.again)
+            by = str(self.path) if self.handed_over else self.batch
+            self._steps = NextSteps(self.batch, by, self.path, rules, how.again)
         return self._steps
 
     def _row(self, returned: ReturnedRow) -> ResultRow | None:
@@ -227,7 +228,13 @@ class _Counted:
             results=str(path),
             rows=sealed.count,
             invalid=counts.get("invalid", 0),
-            standing=Standing(summary.exit_code, shlex.join(summary.next or ())),
+            standing=Standing(
+                summary.exit_code,
+                shlex.join(summary.next or ()),
+                closed="in its ledger: whoever resumes this file goes on with it"
+                if sealed.handed_over
+                else "",
+            ),
             lanes=tuple(
                 LaneFigures(name, "", "", "", "", "", tuple(one for one in money if one.provider == name))
                 for name in sorted({one.provider for one in money})

@@ -80,6 +80,7 @@ _URGENCY = (
     (State.INVALID,),
     _LEFT,
 )
+_CLOSED = "It goes on where it was handed over to."
 _WHILE_RUNNING = ((State.IN_DOUBT,), (State.REJECTED,), (State.INVALID,))
 
 
@@ -248,11 +249,13 @@ class _Gathering:
     @cached_property
     def _steps(self) -> NextSteps:
         to_fix = list_path(Path(self.batch.results), self.batch, "to-fix", sandbox=self.how.sandbox)
-        return NextSteps(self.batch.name, to_fix, lanes.rules(self.settings.profiles), self.how.again)
+        name = self.batch.name
+        return NextSteps(name, name, to_fix, lanes.rules(self.settings.profiles), self.how.again)
 
     def _needs(self) -> Iterator[NeedsSomeone]:
+        is_closed = self.batch.closed_ms is not None
         for row in self._needy_rows():
-            sentence, command = self._steps.of(row)
+            sentence, command = (_CLOSED, "") if is_closed else self._steps.of(row)
             yield figures.needy(row, sentence, "" if self.running else command)
 
     def _needy_rows(self) -> Iterator[ResultRow]:
