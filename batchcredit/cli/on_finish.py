@@ -8,10 +8,10 @@ import shlex
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from threading import Thread
 from typing import IO, TYPE_CHECKING, Any
 
 from batchcredit.errors import RefusedError
@@ -27,7 +27,7 @@ _GRACE_S = 2.0
 _SHOWN_BYTES = 4000
 
 #: What may hold a secret of ours: each setting, the ledger's password, what a collector is shown.
-_PRIVATE = re.compile(r"BATCHCREDIT_(?!CONFIG$).*|PGPASSWORD|OTEL_.*_HEADERS", re.IGNORECASE)
+_PRIVATE = re.compile(r"BATCHCREDIT_(?!CONFIG$).*|PGPASSWORD|OTEL_.*_(HEADERS|ENDPOINT)", re.IGNORECASE)
 
 
 def words_of(text: str) -> tuple[str, ...]:
@@ -52,16 +52,16 @@ def _refused(problem: str) -> RefusedError:
 def finish(words: tuple[str, ...], said: Mapping[str, Any], console: "Console") -> None:
     """Run the program with the object of --json on its stdin. What it says and how it ends is told on stderr,
     and changes nothing."""
-    with tempfile.TemporaryFile() as asked:
-        asked.write(json.dumps(said).encode() + b"\n")
-        asked.seek(0)
-        try:
-            process = _started(words, asked)
-        except OSError as error:
-            console.warn(f"--on-finish: {words[0]} could not be started: {error.strerror}")
-            return
-    with process:
-        heard, in_time = _heard_out(process)
+    try:
+        process = _started(words)
+    except OSError as error:
+        console.warn(f"--on-finish: {words[0]} could not be started: {error.strerror}")
+        return
+    telling = Thread(target=_tell, args=(process.stdin, json.dumps(said)), daemon=True)
+    assert process.stdout is not None
+    telling.start()  # not by a file: the disk may be full, and that is what is to be told
+    heard, in_time = _heard_out(process)
+    process.stdout.close()
     for line in heard.decode(errors="replace").splitlines():
         console.note(f"on-finish: {line}")
     if not in_time:
@@ -70,15 +70,20 @@ def finish(words: tuple[str, ...], said: Mapping[str, Any], console: "Console") 
         console.warn(f"--on-finish: {words[0]} ended with exit code {process.returncode}")
 
 
-def _started(words: tuple[str, ...], asked: IO[bytes]) -> subprocess.Popen[bytes]:
+def _started(words: tuple[str, ...]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(  # noqa: S603  whoever runs us has named it
         words,
-        stdin=asked,
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         env=_without_secrets(os.environ),
         start_new_session=True,  # the group can be ended as a whole, and a Ctrl-C at the terminal is ours
     )
+
+
+def _tell(stdin: IO[bytes], text: str) -> None:
+    with suppress(BrokenPipeError), stdin:
+        stdin.write(f"{text}\n".encode())
 
 
 def _without_secrets(env: Mapping[str, str]) -> dict[str, str]:
@@ -107,10 +112,9 @@ def _heard_out(process: subprocess.Popen[bytes]) -> tuple[bytes, bool]:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)
-        try:
+    """First asked, then killed, with all that it has left running; what is another user's (sudo) stays."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, number)
+        with suppress(subprocess.TimeoutExpired):
             process.wait(_GRACE_S)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()

@@ -43,8 +43,9 @@ def incoming(path: Path, form: Form | None) -> Iterator[tuple[Path, Path | None]
         return
     if form is None:
         raise _usage("the format of stdin is not known", "say it: --format csv")
-    if sys.stdin.isatty():
-        raise _usage("stdin is a terminal, and no file comes through it", "name the file, or pipe it in")
+    if not sys.stdin or sys.stdin.isatty():
+        what = "a terminal" if sys.stdin else "closed"
+        raise _usage(f"stdin is {what}, and no file comes through it", "name the file, or pipe it in")
     with tempfile.TemporaryDirectory(prefix="batchcredit-") as folder:
         copy = Path(folder) / "stdin"
         with copy.open("xb") as file:
@@ -147,8 +148,9 @@ def way_out(out: Path | None, form: str | None, common: Common) -> Iterator[Way]
         return
     if common.json:
         raise _usage("--out - and --json: stdout has room for one of them", "leave one of them out")
-    if sys.stdout.isatty():
-        raise _usage("--out -: stdout is a terminal", "pipe it on, or name a file")
+    if not sys.stdout or sys.stdout.isatty():
+        what = "a terminal" if sys.stdout else "closed"
+        raise _usage(f"--out -: stdout is {what}", "pipe it on, or name a file")
     with tempfile.TemporaryDirectory(prefix="batchcredit-") as folder:
         yield Way(Path(folder) / f"results.{form or 'csv'}", is_passed=True)
 

@@ -1,10 +1,14 @@
 """--on-finish: a program of the user's own is told how a run has ended, and changes nothing about it."""
 
+import errno
 import json
+import os
 import shlex
 import signal
 import sys
+import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +55,7 @@ def test_it_is_told_what_json_prints(shop: CommandLine, sandbox: Sandbox) -> Non
 def test_it_is_given_none_of_our_secrets(shop: CommandLine, sandbox: Sandbox) -> None:
     """No setting, no password of a ledger, no header for a collector; the rest is there."""
     shop.env |= {"PGPASSWORD": "hidden-1", "OTEL_EXPORTER_OTLP_HEADERS": "key=hidden-2", "KEPT": "yes"}
+    shop.env |= {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://me:hidden-4@127.0.0.1:9"}
     shop.env |= {"batchcredit_providers__clicksend__api_key": "hidden-3"}
     shop("run", shop.write("batch.csv", ROWS), "--yes", "--on-finish", keeping(shop))
     env = told(shop)["env"]
@@ -107,6 +112,55 @@ def test_how_it_ends_is_told_and_changes_nothing(
     assert said in ended.stderr
     assert "\033[2J" not in ended.stderr
     assert time.monotonic() - started < 20
+
+
+def test_a_full_disk_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """No file is needed, and more than a pipe holds reaches it; one that does not read is no trouble."""
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)
+    said = {"message": "x" * 1_000_000}
+    for script in ("wc -c", "true"):
+        on_finish.finish(("sh", "-c", script), said, TerminalConsole())
+    assert f"on-finish: {len(json.dumps(said)) + 1}" in capsys.readouterr().err
+
+
+def test_what_it_has_left_running_is_killed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Also where its first process heeds the wish to end, and another one does not."""
+    monkeypatch.setattr(on_finish, "MOST_S", 0.5)
+    monkeypatch.setattr(on_finish, "_GRACE_S", 0.3)
+    script = "(trap '' TERM; echo $$ > group; sleep 60; sleep 60) & wait"
+    monkeypatch.chdir(tmp_path)
+    on_finish.finish(("sh", "-c", script), {}, TerminalConsole())
+    group = int((tmp_path / "group").read_text())
+    wait_for(lambda: not _lives(group))
+
+
+def _lives(group: int) -> bool:
+    stats = Path("/proc").glob("[0-9]*/stat")
+    for stat in stats:
+        with suppress(OSError):
+            state, _, of, *_ = stat.read_text().rpartition(")")[2].split()
+            if int(of) == group and state != "Z":
+                return True
+    return False
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # it is left, indeed
+def test_one_that_may_not_be_ended_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What runs as another user, by sudo, can't be signalled: the end of ours is no traceback."""
+    monkeypatch.setattr(on_finish, "MOST_S", 0.3)
+    monkeypatch.setattr(on_finish, "_GRACE_S", 0.1)
+
+    def refused(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "killpg", refused)
+    started = time.monotonic()
+    on_finish.finish(("sleep", "2"), {}, TerminalConsole())
+    assert time.monotonic() - started < 1.5
 
 
 @pytest.mark.parametrize("script", ["sleep 60", "trap '' TERM; sleep 60 & wait; sleep 60", "yes"])

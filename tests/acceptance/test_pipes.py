@@ -187,6 +187,16 @@ def test_what_is_refused(line: str, said: str, shop: CommandLine, sandbox: Sandb
     assert sandbox.arrivals() == []
 
 
+def test_closed_streams_are_told(shop: CommandLine, sandbox: Sandbox) -> None:
+    """As some daemons start their programs."""
+    shop.write("in.csv", ROWS)
+    ended = shell(shop, "$bc run - --format csv --yes <&-")
+    assert (ended.returncode, "stdin is closed" in ended.stderr) == (2, True), ended
+    ended = shell(shop, "$bc run in.csv --yes --out - >&-")
+    assert (ended.returncode, "stdout is closed" in ended.stderr) == (2, True), ended
+    assert sandbox.arrivals() == []
+
+
 def test_a_terminal_gets_no_file_and_gives_none(shop: CommandLine) -> None:
     """Cells could steer it, and nobody types a batch."""
     shop.write("in.csv", ROWS)

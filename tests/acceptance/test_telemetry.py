@@ -196,3 +196,15 @@ def test_an_extra_that_is_not_installed_is_told(shop: CommandLine, sandbox: Sand
     ended = shop.program(sys.executable, "-m", "batchcredit", "run", "batch.csv", "--yes")
     assert ended.returncode == 1, ended
     assert "pip install 'batchcredit[otel]'" in ended.stderr
+
+
+@pytest.mark.parametrize("wrong", ["OTEL_BSP_MAX_QUEUE_SIZE=0", "OTEL_METRICS_EXEMPLAR_FILTER=none"])
+def test_a_variable_that_it_does_not_take_holds_up_no_run(
+    wrong: str, shop: CommandLine, sandbox: Sandbox
+) -> None:
+    """The run goes on, and says it."""
+    name, _, value = wrong.partition("=")
+    shop.env |= {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", name: value}
+    ended = shop("run", shop.write("batch.csv", ROWS[:1]), "--yes")
+    assert (ended.code, "no collector hears of this run" in ended.stderr) == (0, True), ended
+    assert len(sandbox.book()) == 1
