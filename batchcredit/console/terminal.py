@@ -271,7 +271,8 @@ def _ledger(plan: Plan) -> str:
     ledger = plan.ledger
     if not ledger.batches:
         return "new"
-    return f"id {ledger.id}, {ledger.batches} batches, newest {ledger.newest}"
+    batches = "1 batch" if ledger.batches == 1 else f"{ledger.batches} batches"
+    return f"id {ledger.id}, {batches}, newest {ledger.newest}"
 
 
 def _known(amount: Decimal | None) -> str:

@@ -101,12 +101,13 @@ def write_draft(draft: Draft, path: Path, secrets: Mapping[Path, str]) -> Settin
         for each in made:
             each.unlink(missing_ok=True)
         if isinstance(error, OSError):
-            raise _unwritable(Path(error.filename or path), error) from error
+            named = Path(error.filename or path)
+            raise _unwritable(path if named == _part_of(path) else named, error) from error
         raise
 
 
 def _write_proven(draft: Draft, path: Path, made: list[Path]) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = _part_of(path)
     _write_new(part, str(draft), made)
     load(part, None, {}, path.parent)
     try:
@@ -116,6 +117,10 @@ def _write_proven(draft: Draft, path: Path, made: list[Path]) -> None:
     made.append(path)
     part.unlink()
     host.sync_folder(path.parent)
+
+
+def _part_of(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.part")
 
 
 def _write_new(path: Path, text: str, made: list[Path]) -> None:

@@ -192,6 +192,14 @@ def test_an_installed_adapter_says_what_it_needs(alone: CommandLine) -> None:
     assert "EUR" in text
 
 
+def test_a_place_that_takes_no_file_is_told_by_its_name(alone: CommandLine) -> None:
+    """By the name that was asked for, and not by that of a file on its way there."""
+    ended = alone("init", "--yes", *CLICKSEND, "--out", "nowhere/our.toml")
+    assert ended.code == 5
+    assert f"{alone.folder}/nowhere/our.toml: it could not be written" in ended.stderr
+    assert files(alone) == {}
+
+
 def test_what_to_type_next_can_be_pasted(alone: CommandLine) -> None:
     """Also where a name has a blank."""
     assert "batchcredit run 'my demo.csv' --sandbox" in alone("init", "--demo", "--out", "my demo.csv").stderr
