@@ -21,7 +21,8 @@ def line(health: Health, within: str, zone: ZoneInfo) -> str:
         parts.append(f"no run has ended well within {within}")
     said = "; ".join(parts) or "all is well"
     last = f"; last run: {_run(health.last, zone)}" if health.last else "; nothing was ever sent"
-    return said + last + (f"; next: {spoken(health.next)}" if health.next else "")
+    older = f"; {health.older} older batches were not looked at" if health.older else ""
+    return said + older + last + (f"; next: {spoken(health.next)}" if health.next else "")
 
 
 def _trouble(trouble: Trouble, zone: ZoneInfo) -> str:
@@ -44,6 +45,7 @@ def as_json(health: Health) -> dict[str, Any]:
     """What --json has beside the keys of every command."""
     return {
         "late": health.late,
+        "older": health.older,
         "troubles": _troubles(health.troubles),
         "last_run": _last_run(health.last) if health.last else None,
         "exit_code": health.exit_code,

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 from command_line import CommandLine, Ended, Sandbox, wait_for
 
+from batchcredit.cli import app as cli
+from batchcredit.runner.settling import health
+
 if TYPE_CHECKING:
     from postgres_server import Server
 
@@ -92,6 +95,19 @@ def test_while_a_run_goes_on_and_after_it_was_killed(
     dead = asked(shop).json
     assert dead["last_run"]["how"] == "interrupted"
     assert [(each["in_doubt"], each["not_sent"]) for each in dead["troubles"]] == [(16, 43)]
+
+
+def test_what_was_not_looked_at_is_said(
+    shop: CommandLine, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All is well only as far as it has looked."""
+    for number in (1, 2):
+        path = shop.write(f"{number}.csv", [("clicksend", number, 1, "USD")])
+        assert shop("run", path, "--yes").code == 0
+    assert asked(shop).json["older"] == 0
+    monkeypatch.setattr(health, "BATCHES_MOST", 1)
+    assert cli.run(["health", "--ledger", f"sqlite:///{shop.ledger}"]) == 0
+    assert "all is well; 1 older batches were not looked at" in capsys.readouterr().out
 
 
 def test_what_may_be_paid_twice_needs_somebody(shop: CommandLine, sandbox: Sandbox) -> None:

@@ -40,12 +40,13 @@ class Trouble:
 @dataclass(frozen=True, slots=True)
 class Health:
     """How a ledger stands. `late`: no run has ended well within the time that was asked about. `again`: the
-    flags that name the same ledger in the next command."""
+    flags that name the same ledger in the next command. `older`: batches that were not looked at."""
 
     troubles: Sequence[Trouble]
     last: LastRun | None
     late: bool
     again: tuple[str, ...]
+    older: int = 0
 
     @property
     def exit_code(self) -> int:
@@ -77,7 +78,8 @@ def health(within_s: int, how: SendOptions, settings: Settings) -> Health:
     has to have ended well; 0 asks for none. Raises RefusedError where there is no ledger."""
     with reading(how, settings) as ledger:
         running = {sender.batch for sender in ledger.senders() if sender.run is not None}
-        batches = [batch for batch in ledger.batches() if batch.pruned_ms is None][:BATCHES_MOST]
+        kept = [batch for batch in ledger.batches() if batch.pruned_ms is None]
+        batches = kept[:BATCHES_MOST]
         runs = {batch.id: _last_run(ledger, batch, running) for batch in batches}
         lasts = [run for run in runs.values() if run]
         last = max(lasts, key=lambda each: each.run.started_ms, default=None)
@@ -86,7 +88,7 @@ def health(within_s: int, how: SendOptions, settings: Settings) -> Health:
             _trouble(ledger, batch, runs[batch.id], since_ms) for batch in batches if batch.closed_ms is None
         ]
         late = bool(within_s) and not any(_went_well(run, since_ms) for run in lasts)
-        return Health([each for each in troubles if each], last, late, how.again)
+        return Health([each for each in troubles if each], last, late, how.again, len(kept) - len(batches))
 
 
 def _last_run(ledger: LedgerReader, batch: BatchRecord, running: set[str]) -> LastRun | None:
