@@ -123,7 +123,9 @@ class Way:
         except BrokenPipeError:
             taken = False
         except OSError as error:
-            raise disk_error(Path("stdout"), error) from error
+            refused = disk_error(Path("stdout"), error)
+            cure = f"mend that, then have all of it again: {again}"
+            raise StorageError(str(refused), reason=refused.reason, cure=cure) from error
         if not taken:
             console.warn(f"nobody reads stdout any more; all of it can be had again: {again}")
 
@@ -158,7 +160,11 @@ def way_out(out: Path | None, form: str | None, common: Common) -> Iterator[Way]
 def give(summary: "Summary", way: Way, common: Common, console: "Console") -> None:
     """What stdout is for: where the results are, or the results."""
     if way.is_passed:
-        way.pass_on(console, f"batchcredit results {summary.batch}")
+        try:
+            way.pass_on(console, f"batchcredit results {summary.batch}")
+        except StorageError:
+            console.show_summary(summary)  # whatever was sent has to be told
+            raise
     elif not common.json:
         put(summary.results)
 
