@@ -9,6 +9,7 @@ import ctypes
 import datetime
 import fcntl
 import getpass
+import logging
 import os
 import re
 import resource
@@ -147,8 +148,11 @@ def peak_memory_bytes(status: Path = STATUS) -> int:
 
 
 def keep_secrets_in() -> None:
-    """Let no core dump hold the secrets of this program, no log of TLS keys be written, and, on Linux, no
-    other program of the same user read its memory: only root can look in then."""
+    """Let no core dump hold the secrets of this program, no log of TLS keys be written, no library quote one
+    on stderr (what it warns of is raised as well), and, on Linux, no other program of the same user read its
+    memory: only root can look in then."""
+    for library in ("asyncio", "psycopg"):
+        logging.getLogger(library).disabled = True
     os.environ.pop("SSLKEYLOGFILE", None)  # with it whoever listens can read; Python's ssl heeds it
     _, most = resource.getrlimit(resource.RLIMIT_CORE)
     resource.setrlimit(resource.RLIMIT_CORE, (0, most))

@@ -1,7 +1,6 @@
 """The event loop, its clock, and waiting for a change. On the way of every row, so without any machinery."""
 
 import asyncio
-import logging
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
@@ -15,7 +14,6 @@ T = TypeVar("T")
 
 def in_loop(call: Callable[[], Awaitable[T]]) -> T:
     """Run to the end in the event loop of a program that does nothing else."""
-    logging.getLogger("asyncio").disabled = True  # it quotes errors, and an error may quote a secret
     return in_own_loop(call, _tell)
 
 

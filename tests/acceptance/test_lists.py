@@ -27,7 +27,7 @@ def test_rows_to_correct_are_listed_until_nothing_is_left(shop: CommandLine, san
     assert ended.code == 1
     to_fix = shop.folder / "march.to-fix.csv"
     assert ended.json["to_fix"] == str(to_fix)
-    assert f"correct the rows there, then: batchcredit resume {to_fix}" in ended.stderr
+    assert f"batchcredit resume {to_fix}\n" in ended.stderr
     refused, invalid = rows = listed(to_fix)
     assert tuple(refused) == (*HEADER, *TO_FIX_COLUMNS)
     assert [tuple(row[name] for name in HEADER) for row in rows] == MIXED[1:]

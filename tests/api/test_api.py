@@ -381,8 +381,13 @@ async def test_an_error_of_the_caller_stops_the_run(shop: Shop) -> None:
     assert truthful(shop, rows, told).keys() == {"credited", "not_sent"}
 
 
-async def test_the_host_program_is_left_alone(shop: Shop, capfd: pytest.CaptureFixture[str]) -> None:
+async def test_the_host_program_is_left_alone(
+    shop: Shop, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Signals, output, logging and the running loop are as they were, and the loop is not held up."""
+    libraries = [logging.getLogger(name) for name in ("asyncio", "psycopg")]
+    for logger in libraries:
+        monkeypatch.setattr(logger, "disabled", False)  # as in a program that never was a command line
     loop = asyncio.get_running_loop()
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     shop.control.set(latency_s=0.05)
@@ -400,7 +405,7 @@ async def test_the_host_program_is_left_alone(shop: Shop, capfd: pytest.CaptureF
         await batchcredit.run(shop.file(batch_rows(40, 20)), settings=shop.settings)
         tasks.cancel_scope.cancel()
     assert ticks > 10
-    assert not logging.getLogger("asyncio").disabled
+    assert not any(logger.disabled for logger in libraries)
     assert loop.get_exception_handler() is None
     assert capfd.readouterr() == ("", "")
 

@@ -66,7 +66,7 @@ class Agreeing:
         self.said.append(text)
 
     def __getattr__(self, name: str) -> Any:
-        return lambda *_: True
+        return lambda *_, **__: True
 
 
 @dataclass

@@ -13,7 +13,7 @@ import shutil
 import tempfile
 import traceback
 import zoneinfo
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -71,7 +71,7 @@ class QuietAttendant:
     listens = False
 
     def __getattr__(self, name: str) -> Any:
-        return lambda *_: True
+        return lambda *_, **__: True
 
 
 @dataclass
@@ -180,6 +180,7 @@ class Machine:
             limit=start.limit,
             canary=start.canary,
             ledger_url=self.ledger_url,
+            on_stop=self._listening,
         )
         attendant: Any = QuietAttendant()
         name = self._known(start.file) if start.resumes else ""
@@ -319,6 +320,12 @@ class Machine:
         else:  # nobody listens yet: it interrupts whatever goes on
             for task in asyncio.all_tasks(loop):
                 task.cancel()
+
+    @contextmanager
+    def _listening(self, call: Callable[[], None]) -> Iterator[None]:
+        self.stop.append((PROCESS.get(), call))
+        yield
+        self.stop[:] = [one for one in self.stop if one[1] is not call]
 
     async def _beside(self, start: Start) -> None:
         """The same command in a second window."""
@@ -484,14 +491,7 @@ def _write(path: Path, rows: Sequence[Row]) -> None:
 
 @contextmanager
 def simulated(machine: Machine) -> Iterator[None]:
-    """The world in the place of clocks, signals, dice, network and disk."""
-
-    @contextmanager
-    def on_stop_signals(call: Any) -> Iterator[None]:
-        machine.stop.append((PROCESS.get(), call))
-        yield
-        machine.stop[:] = [one for one in machine.stop if one[1] is not call]
-
+    """The world in the place of clocks, dice, network and disk."""
     world, providers = machine.world, machine.providers
     dice = SimpleNamespace(SystemRandom=lambda: random.Random(machine.scenario.seed), Random=random.Random)
 
@@ -516,7 +516,7 @@ def simulated(machine: Machine) -> Iterator[None]:
     brief = (
         (batch, "examined", machine.examined),
         (batch, "Worksheet", machine.worksheet),
-        (dispatch, "write_results", lambda _, __, results, **___: results),
+        (dispatch, "write_results", lambda _, __, results, *___, **____: results),
         (dispatch, "with_to_fix", lambda _, __, summary, *___: summary),
     )
     with contextlib.ExitStack() as stack:
@@ -524,7 +524,6 @@ def simulated(machine: Machine) -> Iterator[None]:
             *(brief if machine.scenario.is_brief else ()),
             (host, "now_ms", world.now_ms),
             (host, "boot_s", world.boot_s),
-            (host, "on_stop_signals", on_stop_signals),
             (desk, "random", dice),
             (aiohappyeyeballs, "start_connection", providers.start_connection),
             (direct.DirectWire, "_resolved", resolved),

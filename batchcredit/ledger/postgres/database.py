@@ -2,7 +2,6 @@
 
 import contextlib
 import itertools
-import logging
 import re
 import socket
 import threading
@@ -17,9 +16,6 @@ from batchcredit import host
 from batchcredit.errors import StorageError
 from batchcredit.ledger.postgres.address import Address
 from batchcredit.ledger.sql.database import Database, Row, TakenError
-
-#: It warns on stderr of lines that break; all of that is raised as well.
-logging.getLogger("psycopg").disabled = True
 
 #: A dead peer is noticed within half a minute, by us and (where a session may say so) by the server.
 _ALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
