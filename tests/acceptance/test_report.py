@@ -203,6 +203,8 @@ def test_what_can_not_be_reported_of(ran: CommandLine) -> None:
     assert refused(ran("report", "april", "--json"), "no_batch")
     assert refused(ran("report", "batch.csv", "--json"), "not_returned")
     assert refused(ran("report", "march", "--currency", "USD", "--json"), "usage")
+    header = ran.write("cut.csv", [], list(ran.results()[0]))
+    assert refused(ran("report", header, "--json"), "no_rows")
     to_fix = next(path.name for path in ran.folder.glob("*.to-fix.csv"))
     assert refused(ran("report", to_fix, "--json"), "not_whole")
 

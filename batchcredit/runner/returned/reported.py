@@ -63,6 +63,10 @@ def report_of_file(given: InputOptions, how: SendOptions, settings: Settings) ->
                 "name the results file, or the batch",
             )
         sealed = _Sealed(given.path, sum(block.cells.height for block in returned.input().blocks()))
+        if not sealed.count:
+            raise _refused(
+                given.path, "there is a header and no data row", "no_rows", "take the file as it was written"
+            )
         counted = _Counted()
         for row in sealed.rows(returned):
             counted.add(row, sealed.steps(rules, how))
