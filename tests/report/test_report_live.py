@@ -152,3 +152,13 @@ def test_only_a_live_page_may_ask() -> None:
     assert "connect-src" not in kept
     assert "fetch(" in live
     assert "fetch(" not in kept
+
+
+def test_a_run_that_goes_on_has_no_unknown_end() -> None:
+    """Where somebody sends, the last run is going on; else nobody knows how it ended."""
+    running = render(sending(1, 1_000))
+    assert running.count("goes on</span>") == 1
+    assert "no end known" not in running
+    ended = render(replace(sending(1, 1_000), standing=Standing(exit_code=4, next="")))
+    assert "no end known" in ended
+    assert "goes on</span>" not in ended
