@@ -1,7 +1,6 @@
 """run, check, resume and results, for programs."""
 
 import os
-import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, closing
 from dataclasses import replace
@@ -23,6 +22,7 @@ from batchcredit.api.options import (
 from batchcredit.api.outcome import Outcome, Progress
 from batchcredit.errors import RefusedError
 from batchcredit.ledger import registry
+from batchcredit.private_folder import PrivateFolder
 from batchcredit.runner import batch as batches
 from batchcredit.runner.check import check as check_file
 from batchcredit.runner.intake.enrolment import refuse_name
@@ -176,7 +176,7 @@ async def _as_file(file: "Name | pl.DataFrame", choices: Choices) -> AsyncIterat
     if not name:
         raise RefusedError("a frame has no name", reason="usage", cure='name the batch: batch="march"')
     refuse_name(name)
-    with tempfile.TemporaryDirectory(prefix="batchcredit-") as folder:
-        frame = Path(folder) / "frame.parquet"
+    with PrivateFolder() as folder:
+        frame = folder.path / "frame.parquet"
         await to_thread.run_sync(file.write_parquet, frame)
         yield Path.cwd() / f"{name}.parquet", frame

@@ -3,7 +3,6 @@
 import os
 import select
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from typing import IO, TYPE_CHECKING
 from batchcredit.cli.flags import Common, Form, Reading
 from batchcredit.cli.session import put
 from batchcredit.errors import RefusedError, StorageError
+from batchcredit.private_folder import PrivateFolder
 
 if TYPE_CHECKING:
     from batchcredit.console import Console
@@ -46,8 +46,8 @@ def incoming(path: Path, form: Form | None) -> Iterator[tuple[Path, Path | None]
     if not sys.stdin or sys.stdin.isatty():
         what = "a terminal" if sys.stdin else "closed"
         raise _usage(f"stdin is {what}, and no file comes through it", "name the file, or pipe it in")
-    with tempfile.TemporaryDirectory(prefix="batchcredit-") as folder:
-        copy = Path(folder) / "stdin"
+    with PrivateFolder() as folder:
+        copy = folder.path / "stdin"
         with copy.open("xb") as file:
             _spool(sys.stdin.fileno(), file)
         yield Path(f"stdin.{form}"), copy
@@ -153,8 +153,8 @@ def way_out(out: Path | None, form: str | None, common: Common) -> Iterator[Way]
     if not sys.stdout or sys.stdout.isatty():
         what = "a terminal" if sys.stdout else "closed"
         raise _usage(f"--out -: stdout is {what}", "pipe it on, or name a file")
-    with tempfile.TemporaryDirectory(prefix="batchcredit-") as folder:
-        yield Way(Path(folder) / f"results.{form or 'csv'}", is_passed=True)
+    with PrivateFolder() as folder:
+        yield Way(folder.path / f"results.{form or 'csv'}", is_passed=True)
 
 
 def give(summary: "Summary", way: Way, common: Common, console: "Console") -> None:

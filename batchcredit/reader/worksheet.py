@@ -1,7 +1,6 @@
 """A private folder that holds a batch while it is examined: left of the ledger it can still be refused."""
 
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,6 +11,7 @@ from typing import Self
 import polars as pl
 
 from batchcredit.errors import StorageError
+from batchcredit.private_folder import PrivateFolder
 from batchcredit.reader.rules import ProfileRules, ReadOptions
 from batchcredit.reader.source import Source, check_readable
 from batchcredit.reader.table import Block, Table, refused
@@ -27,7 +27,8 @@ class Worksheet:
 
     def __init__(self, folder: Path | None = None) -> None:
         with storing("make the temporary folder"):
-            self.folder = Path(tempfile.mkdtemp(prefix="batchcredit-", dir=folder))
+            self._private = PrivateFolder(folder)
+        self.folder = self._private.path
         self._source: Source | None = None
         self._copies = 0
 
@@ -42,7 +43,7 @@ class Worksheet:
     def remove(self) -> None:
         """Removes the folder and all that is in it."""
         self._source = None
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._private.remove()
 
     def open(self, path: Path, options: ReadOptions, profiles: Mapping[str, ProfileRules]) -> Source:
         """Copies `path` here and opens the copy. Raises RefusedError for what is no batch file."""

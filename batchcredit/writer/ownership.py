@@ -14,7 +14,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO, NamedTuple, cast
 
 import polars as pl
@@ -22,6 +21,7 @@ import polars as pl
 from batchcredit import host
 from batchcredit.errors import RefusedError
 from batchcredit.ledger.base import BatchRecord, LedgerReader, ResultRow
+from batchcredit.private_folder import PrivateFolder
 from batchcredit.transfer import HIDDEN, State, looks_like_results
 from batchcredit.workbook import Workbook, WorkbookFaultError
 from batchcredit.writer.csv_records import UNREADABLE, is_regular, records
@@ -324,8 +324,8 @@ def _parquet_lines(path: Path) -> Iterator[Sequence[_Line]]:
 
 
 def _xlsx_lines(path: Path, most_rows: int) -> Iterator[Sequence[_Line]]:
-    with TemporaryDirectory(prefix="batchcredit-") as folder:
-        book = Workbook(path, Path(folder), most_rows=most_rows)
+    with PrivateFolder() as folder:
+        book = Workbook(path, folder.path, most_rows=most_rows)
         _refuse_other_columns(book.names)
         for piece in book.pieces():
             yield [_line(*cells) for cells in piece.cells.select(_READ).iter_rows()]

@@ -68,7 +68,7 @@ def test_results_that_were_made_private_stay_so(shop: CommandLine, sandbox: Sand
 
 
 def test_what_a_kill_leaves(shop: CommandLine, sandbox: Sandbox) -> None:
-    """The copy of the input stays then, in a folder that nobody else can enter or foresee."""
+    """The input's copy stays until the next command, in a folder that nobody else can enter or foresee."""
     shop.env["TMPDIR"] = str(shop.home)
     sandbox.control.set(latency_s=5)
     for number in (1, 2):
@@ -77,5 +77,7 @@ def test_what_a_kill_leaves(shop: CommandLine, sandbox: Sandbox) -> None:
             running = shop.start("run", path, "--yes")
         wait_for(lambda: sandbox.arrivals()[number - 1 :])  # noqa: B023  called before the next turn
         running.kill()
-    assert len(list(shop.home.glob("batchcredit-*"))) == 2
+        assert len(list(shop.home.glob("batchcredit-*"))) == 1  # the second run has removed that of the first
     assert modes(shop.home, "batchcredit-*") == {0o700}
+    shop("check", path)
+    assert list(shop.home.glob("batchcredit-*")) == []

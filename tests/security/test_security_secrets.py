@@ -123,8 +123,9 @@ def test_the_sandbox_is_given_no_secret(shop: CommandLine) -> None:
     """Whatever it is named like, a variable of batchcredit does not reach the child process."""
     code = (
         "import os\n"
-        "from batchcredit.sandbox.process import _environment\n"
-        "assert not [name for name in _environment() if name.upper().startswith('BATCHCREDIT_')]\n"
+        "from batchcredit import host\n"
+        "given = host.environment_of_a_child()\n"
+        "assert not [name for name in given if name.upper().startswith('BATCHCREDIT_')]\n"
     )
     names = {VARIABLE: KEY, VARIABLE.lower(): KEY, "Batchcredit_Providers__Odd__Token": KEY}
     env = os.environ | shop.env | names
