@@ -34,7 +34,7 @@ lint: $(READY)
 	$(BIN)/lint-imports --no-cache
 
 unit: $(READY) browser
-	$(BIN)/python -m pytest -q -n 2 --dist worksteal
+	$(BIN)/python -m pytest -q -n 3 --dist worksteal
 
 # The pages are tried in a real browser: this machine's, or Debian's, installed where we may.
 browser: $(READY)
@@ -54,7 +54,7 @@ soak: $(READY)
 
 torture: $(READY)
 	TORTURE_ROUNDS=$(ROUNDS) TORTURE_SEED=$(SEED) $(BIN)/python -m pytest -q -m torture tests/torture/test_torture.py tests/torture/test_torture_senders.py \
-		tests/acceptance/test_senders_held_up.py tests/distributed/test_distributed_torture.py
+		tests/acceptance/test_senders_held_up.py tests/acceptance/test_live_view.py tests/distributed/test_distributed_torture.py
 
 soak-real: $(READY)
 	SOAK_MINUTES=$(MINUTES) $(BIN)/python -m pytest -q -m torture tests/torture/test_soak.py

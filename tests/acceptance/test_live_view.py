@@ -233,7 +233,7 @@ def test_figures_change_and_the_end_is_seen(slow: CommandLine, browser: object) 
     context = browser.new_context()  # type: ignore[attr-defined]
     page = context.new_page()
     page.set_default_timeout(30_000)
-    running, address = started(slow, 300)
+    running, address = started(slow, 120)
     page.goto(address)
     page.wait_for_selector("#live-state", state="attached")
     made = page.locator("main").get_attribute("data-made")
@@ -241,15 +241,16 @@ def test_figures_change_and_the_end_is_seen(slow: CommandLine, browser: object) 
     assert "REHEARSAL" in page.content()
     ended = running.end()
     assert ended.code == 0, ended
-    page.wait_for_function("() => document.querySelector('main').innerText.includes('300')")
+    page.wait_for_function("() => document.querySelector('main').innerText.includes('120')")
     page.wait_for_function(
         "() => document.querySelector('#live-state').textContent.includes('batchcredit report')"
     )
-    assert "300 of 300 rows" in page.locator("main").inner_text() or "All 300" in page.content()
+    assert "120 of 120 rows" in page.locator("main").inner_text() or "All 120" in page.content()
     assert not is_served(address)
     context.close()
 
 
+@pytest.mark.torture
 def test_a_page_is_drawn_rarely(slow: CommandLine) -> None:
     """Whoever asks how often: the same drawing is given for at least two seconds."""
     running, address = started(slow, 900)

@@ -5,6 +5,7 @@
   const patience = 100;
   const longest = 20000;
   let misses = 0;
+  let pressed = false;
 
   function say(words) {
     if (state.textContent !== words) {
@@ -14,7 +15,12 @@
 
   const controls = (main) => [...main.querySelectorAll("button, input, summary, [tabindex]")];
   const boxes = (main) => [...main.querySelectorAll(".scroll")];
-  const isRead = (main) => !getSelection().isCollapsed && main.contains(getSelection().anchorNode);
+  // What is replaced between a press and its release gets no click.
+  for (const [what, is] of [["pointerdown", true], ["pointerup", false], ["pointercancel", false]]) {
+    addEventListener(what, () => { pressed = is; }, true);
+  }
+  const isUsed = (main) => pressed || isSelected(main);
+  const isSelected = (main) => !getSelection().isCollapsed && main.contains(getSelection().anchorNode);
 
   function focusAgain(now, next) {
     const held = document.activeElement;
@@ -54,7 +60,7 @@
       const read = new DOMParser().parseFromString(await answer.text(), "text/html");
       const next = read.querySelector("main");
       misses = 0;
-      if (!isRead(now)) {
+      if (!isUsed(now)) {
         replace(now, next);
         document.title = read.title;
         updated.textContent = `updated at ${next.dataset.made}`;
