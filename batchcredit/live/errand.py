@@ -9,6 +9,9 @@ from batchcredit.runner.batch import ledger_url
 from batchcredit.runner.options import SendOptions
 from batchcredit.settings import Settings
 
+#: Where the page is served, and nowhere else.
+HOST = "127.0.0.1"
+
 _LENGTH_BYTES = 8
 
 

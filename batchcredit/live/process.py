@@ -11,9 +11,7 @@ from typing import IO
 
 from batchcredit import host
 from batchcredit.errors import RefusedError
-from batchcredit.live.errand import Errand
-
-HOST = "127.0.0.1"
+from batchcredit.live.errand import HOST, Errand
 
 _START_S = 30.0
 _END_S = 10.0

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-HOST = "127.0.0.1"
+from batchcredit.live.errand import HOST
 
 #: So many connections at a time, each for one answer and no longer than that; bytes of a request's head.
 CONNECTIONS_MOST, EXCHANGE_S, HEAD_MOST = 16, 20.0, 16_384

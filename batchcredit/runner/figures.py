@@ -25,6 +25,9 @@ from batchcredit.transfer import OVERPAID, STATUS, STATUSES
 #: So many rows that need somebody are told one by one; the rest is counted.
 NEEDS_MOST = 2_000
 
+#: Requests over time are told in so many pieces at the most.
+PIECES_MOST = 240
+
 
 class Part(NamedTuple):
     """Valid rows of one profile, currency and status."""

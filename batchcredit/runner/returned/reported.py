@@ -20,7 +20,7 @@ from batchcredit.reader import Cells, ProfileRules, Returned, ReturnedRow, Works
 from batchcredit.report.model import FROM_RESULTS, TEST, UNKNOWN, LaneFigures, Report, Standing, Sum
 from batchcredit.runner import figures
 from batchcredit.runner.advice import NextSteps
-from batchcredit.runner.figures import NEEDS_MOST, Part, Pieces, Urgent
+from batchcredit.runner.figures import NEEDS_MOST, PIECES_MOST, Part, Pieces, Urgent
 from batchcredit.runner.intake import guard
 from batchcredit.runner.options import InputOptions, SendOptions
 from batchcredit.runner.outgoing import lanes
@@ -34,9 +34,6 @@ from batchcredit.writer import by_value, ledger_of, seal
 
 #: So many rows that are not as they were written are named.
 _NAMED = 20
-
-#: A line of a lane is drawn in so many pieces of time.
-_PIECES = 240
 
 _ABSENT = (
     "The file does not say whether money moved: the results of a rehearsal look the same.",
@@ -200,7 +197,7 @@ class _Counted:
             self.durations.setdefault(row.provider, Counter())[row.duration_ms] += 1
         if row.sent_ms is not None:
             self.dated += 1
-            self.pieces.setdefault(row.provider, Pieces(_PIECES)).add(row.sent_ms)
+            self.pieces.setdefault(row.provider, Pieces(PIECES_MOST)).add(row.sent_ms)
         if figures.needs_someone(STATUS[row.state], row.reason):
             self.urgent.add(figures.needy(row, *steps.of(row)))
 

@@ -68,20 +68,13 @@ from batchcredit.writer import list_path
 #: So many pauses are told one by one; the rest is counted.
 PAUSES_MOST = 500
 
-#: So many runs are told, the newest ones, each with its requests in so many pieces of time.
-_RUNS_MOST, _PIECES = 20, 240
+#: So many runs are told, the newest ones.
+_RUNS_MOST = 20
 
-_LEFT = (State.PENDING, State.UNSENT)
-
-#: The most urgent first: what was paid twice, then what may have been, then what a person has to correct.
-_URGENCY = (
-    (State.IN_DOUBT, State.SENDING),
-    (State.REJECTED,),
-    (State.INVALID,),
-    _LEFT,
-)
 _CLOSED = "It goes on where it was handed over to."
-_WHILE_RUNNING = ((State.IN_DOUBT,), (State.REJECTED,), (State.INVALID,))
+
+#: While a run goes on, what it is sending, and has yet to send, is nobody's business.
+_UNDER_WAY = (State.SENDING, State.PENDING, State.UNSENT)
 
 
 def report_of_batch(name: str, how: SendOptions, settings: Settings) -> Report:
@@ -208,7 +201,7 @@ class _Gathering:
         """A run that was killed is found to have ended when the next one begins; its requests tell sooner."""
         starts = [run.started_ms for _, run in self.told]
         spans = [Span(*pair) for pair in pairwise([*starts, host.now_ms() + 1])] if starts else []
-        return self.ledger.activity(self.batch.id, spans, _PIECES)
+        return self.ledger.activity(self.batch.id, spans, figures.PIECES_MOST)
 
     def _standing(self) -> Standing:
         batch, summary = self.batch, self.summary
@@ -222,15 +215,16 @@ class _Gathering:
             archive=batch.archive,
         )
 
-    @property
+    @cached_property
     def _urgency(self) -> Sequence[tuple[State, ...]]:
-        """While a run goes on, what it is sending, and has yet to send, is nobody's business."""
-        return _WHILE_RUNNING if self.running else _URGENCY
+        """The states of rows that need somebody, the most urgent first."""
+        needy = [state for state in State if not (self.running and state in _UNDER_WAY)]
+        return [tuple(one for one in needy if STATUS[one] == status) for status in figures.URGENCY]
 
     def _is_told(self, tally: Tally) -> bool:
         """A row that waits for its turn has the reason it would have if the run were killed now."""
         waits = tally.state is State.SENDING or tally.reason == self.batch.stop_reason
-        return not (self.running and waits and tally.state in (State.SENDING, *_LEFT))
+        return not (self.running and waits and tally.state in _UNDER_WAY)
 
     def _controls(self) -> Iterator[ControlTotal]:
         for number, run in self.told:
